@@ -33,16 +33,11 @@ MAX_KEY_SET_BYTES = 512 * 1024
 
 _Y_MASK = (1 << 255) - 1
 _P = 2**255 - 19
-# The y coordinates of the points of small order on edwards25519: under such a key anyone can sign.
-_LOW_ORDER_Y = frozenset(
-    {
-        0,
-        1,
-        _P - 1,
-        2707385501144840649318225287225658788936804267575313519463743609750303021022,
-        55188659117513257062467267217118295137698188065244968500265048394206261417927,
-    }
+_Y8 = int.from_bytes(
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
 )
+# The y coordinates of the points of order 4, 1, 2 and 8 on edwards25519: under such a key anyone can sign.
+_LOW_ORDER_Y = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
 
 ALGORITHMS = frozenset(_KEY_SHAPES)
 

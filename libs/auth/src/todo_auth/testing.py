@@ -23,6 +23,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
+from todo_auth import jws
 from todo_auth.jwks import KeySet, canonical_algorithm
 from todo_auth.verifier import TrustedIssuer
 
@@ -52,7 +53,7 @@ class IssuerKey:
         self.private_jwk = dict(private_jwk)
         self.algorithm = str(self.private_jwk["alg"])
         self.kid = str(self.private_jwk["kid"])
-        self._signing_key = jwt.PyJWK(self.private_jwk, algorithm=canonical_algorithm(self.algorithm)).key
+        self._pair = jwt.PyJWK(self.private_jwk, algorithm=canonical_algorithm(self.algorithm))
 
     @property
     def public_jwk(self) -> dict[str, Any]:
@@ -60,18 +61,29 @@ class IssuerKey:
         return {name: self.private_jwk[name] for name in self.private_jwk if name not in _PRIVATE_MEMBERS}
 
     def sign(self, payload: Mapping[str, Any], header: Mapping[str, Any]) -> str:
-        """A compact JWS. A `None` in `header` takes that member out."""
-        members = {"kid": self.kid, "typ": None, **header}
-        token = jwt.encode(
-            dict(payload),
-            self._signing_key,
-            canonical_algorithm(self.algorithm),
-            headers={**members, "alg": self.algorithm} if self.algorithm == "Ed25519" else members,
-        )
-        return token
+        """A compact JWS by this key's algorithm, whatever `header` says. `None` takes a member out."""
+        members = {"alg": self.algorithm, "kid": self.kid, **header}
+        kept = {name: value for name, value in members.items() if value is not None}
+        signing_input = ".".join(jws.encode(json.dumps(value).encode()) for value in (kept, payload))
+        signature = self._pair.Algorithm.sign(signing_input.encode(), self._pair.key)
+        return f"{signing_input}.{jws.encode(signature)}"
 
 
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+
+
+class Clock:
+    """A clock that stands still until it is moved, for what takes `now` and `sleep`. `moment`: in seconds."""
+
+    def __init__(self, moment: float = 1_800_000_000) -> None:
+        self.moment = moment
+
+    def __call__(self) -> float:
+        return self.moment
+
+    async def sleep(self, seconds: float) -> None:
+        """Passes the time at once."""
+        self.moment += seconds
 
 
 class Issuer:

@@ -1,0 +1,4 @@
+"""What both services need and is not authentication.
+
+Task: T-012 · Spec: plan.md#problem-details
+"""

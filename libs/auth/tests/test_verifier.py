@@ -1,0 +1,471 @@
+"""What the verifier believes and what it refuses."""
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import httpx
+import jwt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from todo_auth import (
+    AuthError,
+    CredentialsMissing,
+    InvalidRequest,
+    KeySet,
+    KeysUnavailable,
+    TrustedIssuer,
+    Verifier,
+)
+from todo_auth import errors
+from todo_auth.testing import Clock, Issuer, IssuerKey
+from todo_auth.verifier import bearer_token
+
+SECRET = "a shared secret of more than thirty-two bytes"
+YEARS_S = 60 * 365 * 24 * 3600
+
+
+def part(value: object) -> str:
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def key_set_client(document: object) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=document)))
+
+
+async def test_a_real_better_auth_token_of_every_algorithm_verifies_against_its_own_key_set(
+    real: dict[str, Any],
+) -> None:
+    keys = KeySet(f"{real['issuer']}/api/auth/jwks", client=key_set_client(real["jwks"]))
+    trusted = TrustedIssuer(real["issuer"], frozenset({real["issuer"]}), keys)
+    async with Verifier(trusted, max_lifetime_s=YEARS_S) as verifier:
+        identity = await verifier.verify(real["response"]["token"])
+    payload = json.loads(base64.urlsafe_b64decode(real["response"]["token"].split(".")[1] + "=="))
+    assert identity.user_id == payload["sub"] == identity.claims["id"]
+    assert identity.claims["email"] == "ann@example.com"
+    assert (identity.issuer, identity.expires_at) == (real["issuer"], payload["exp"])
+
+
+async def test_a_real_token_that_lives_longer_than_a_day_is_refused_by_default(real: dict[str, Any]) -> None:
+    keys = KeySet("http://issuer.test/jwks", client=key_set_client(real["jwks"]))
+    async with Verifier(TrustedIssuer(real["issuer"], frozenset({real["issuer"]}), keys)) as verifier:
+        with pytest.raises(errors.LifetimeTooLong):
+            await verifier.verify(real["response"]["token"])
+
+
+async def test_a_real_token_with_any_one_bit_of_its_signature_changed_is_refused(
+    real: dict[str, Any],
+) -> None:
+    keys = KeySet("http://issuer.test/jwks", client=key_set_client(real["jwks"]))
+    trusted = TrustedIssuer(real["issuer"], frozenset({real["issuer"]}), keys)
+    head, payload, signature = real["response"]["token"].split(".")
+    raw = bytearray(base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4)))
+    raw[len(raw) // 2] ^= 1
+    async with Verifier(trusted, max_lifetime_s=YEARS_S) as verifier:
+        with pytest.raises(errors.SignatureInvalid):
+            await verifier.verify(f"{head}.{payload}.{part(bytes(raw))}")
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "Ed25519", "ES256", "ES384", "ES512", "RS256", "PS256"])
+async def test_every_algorithm_verifies_also_beside_others_in_one_set(
+    algorithm: str, issuer: Issuer, verifier: Verifier
+) -> None:
+    key = issuer.rotate(algorithm)
+    assert (await verifier.verify(issuer.token("ann", key=key))).user_id == "ann"
+    assert jwt.get_unverified_header(issuer.token(key=key))["alg"] == algorithm
+
+
+CLAIMS_REFUSED: list[tuple[dict[str, Any], type[AuthError]]] = [
+    ({"exp": None}, errors.TokenMalformed),
+    ({"exp": 1_800_000_000}, errors.TokenExpired),
+    ({"exp": 1_799_999_999}, errors.TokenExpired),
+    ({"exp": "1900000000"}, errors.TokenMalformed),
+    ({"exp": True}, errors.TokenMalformed),
+    ({"exp": 10**400}, errors.TokenMalformed),
+    ({"exp": 1_800_000_000 + 86_401}, errors.LifetimeTooLong),
+    ({"iat": 1_800_000_031}, errors.TokenNotYetValid),
+    ({"nbf": 1_800_000_031}, errors.TokenNotYetValid),
+    ({"nbf": "soon"}, errors.TokenMalformed),
+    ({"iat": None, "exp": 1_800_000_000 + 86_401}, errors.LifetimeTooLong),
+    ({"iss": None}, errors.IssuerMismatch),
+    ({"iss": "http://issuer.test/"}, errors.IssuerMismatch),
+    ({"iss": ["http://issuer.test"]}, errors.IssuerMismatch),
+    ({"aud": None}, errors.AudienceMismatch),
+    ({"aud": []}, errors.AudienceMismatch),
+    ({"aud": "http://issuer.test/"}, errors.AudienceMismatch),
+    ({"aud": {"http://issuer.test": 1}}, errors.AudienceMismatch),
+    ({"sub": None}, errors.SubjectInvalid),
+    ({"sub": ""}, errors.SubjectInvalid),
+    ({"sub": 7}, errors.SubjectInvalid),
+    ({"sub": "a b"}, errors.SubjectInvalid),
+    ({"sub": "ann\r\nX-User-Id: bob"}, errors.SubjectInvalid),
+    ({"sub": "änn"}, errors.SubjectInvalid),
+    ({"sub": "a" * 256}, errors.SubjectInvalid),
+]
+
+
+@pytest.mark.parametrize(("claims", "error"), CLAIMS_REFUSED)
+async def test_a_well_signed_token_with_claims_that_do_not_hold_is_refused(
+    claims: dict[str, Any], error: type[AuthError], issuer: Issuer, verifier: Verifier
+) -> None:
+    with pytest.raises(error):
+        await verifier.verify(issuer.token("ann", **claims))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": ["https://elsewhere.test", "http://issuer.test"]},
+        {"iat": 1_800_000_030},
+        {"nbf": 1_800_000_030},
+        {"exp": 1_800_000_000.5},
+        {"exp": 1_800_000_000 + 86_400},
+        {"iat": None},
+        {"sub": "a" * 255},
+        {"sub": "5e1c7c6e-6b51-4b3c-9d3a-0a3c4a3f1b11"},
+    ],
+)
+async def test_claims_at_the_edge_of_what_holds_are_accepted(
+    claims: dict[str, Any], issuer: Issuer, verifier: Verifier
+) -> None:
+    identity = await verifier.verify(issuer.token("ann", **claims))
+    assert identity.user_id == claims.get("sub", "ann")
+
+
+@pytest.mark.parametrize(
+    ("header", "error"),
+    [
+        ({"typ": "better-auth.session-cache+jwt"}, errors.TypeRefused),
+        ({"typ": "logout+jwt"}, errors.TypeRefused),
+        ({"typ": "txntoken+jwt"}, errors.TypeRefused),
+        ({"typ": "at+jwt"}, errors.TypeRefused),
+        ({"crit": ["exp"]}, errors.TokenMalformed),
+        ({"kid": "another"}, errors.KeyUnknown),
+    ],
+)
+async def test_a_header_that_says_something_else_is_refused(
+    header: dict[str, object], error: type[AuthError], issuer: Issuer, verifier: Verifier
+) -> None:
+    with pytest.raises(error):
+        await verifier.verify(issuer.token(header=header))
+
+
+async def test_the_type_jwt_is_accepted_in_any_case_and_others_where_they_are_configured(
+    issuer: Issuer, clock: Clock
+) -> None:
+    async with Verifier(issuer.trusted(now=clock), types=("JWT", "at+jwt"), now=clock) as verifier:
+        for type_ in ("JWT", "jwt", "application/jwt", "at+jwt"):
+            assert (await verifier.verify(issuer.token(header={"typ": type_}))).user_id == "ann"
+
+
+def forge(header: object, claims: object, signature: bytes = b"x" * 64) -> str:
+    return f"{part(header)}.{part(claims)}.{part(signature)}"
+
+
+async def test_forms_that_are_no_strict_compact_jws_are_refused_before_any_key_is_asked(
+    issuer: Issuer, verifier: Verifier
+) -> None:
+    head, payload, signature = issuer.token().split(".")
+    kid = issuer.keys[0].kid
+    claims = issuer.claims()
+    malformed = [
+        "",
+        ".",
+        "..",
+        "a.b",
+        "a.b.c.d",
+        f"{head}.{payload}.{signature}=",
+        f"{head}.{payload}.{signature}==",
+        f"{head}.{payload} .{signature}",
+        f"{head}\n.{payload}.{signature}",
+        f"{head}.{payload}.{signature[:-1]}" + chr(ord(signature[-1]) + 1),
+        f"{head.replace('e', '+', 1)}.{payload}.{signature}",
+        f"é{head}.{payload}.{signature}",
+        forge([], claims),
+        forge({"alg": "EdDSA", "kid": 7}, claims),
+        forge({"alg": "EdDSA", "kid": kid, "b64": False}, claims),
+        forge({"alg": "EdDSA", "kid": kid}, []),
+        forge(b'{"alg":"EdDSA","alg":"none"}', claims),
+        forge({"alg": "EdDSA", "kid": kid}, b'{"sub":"ann","sub":"bob"}'),
+        forge({"alg": "EdDSA", "kid": kid}, b'{"exp":NaN}'),
+        forge({"alg": "EdDSA", "kid": kid}, b'{"exp":1e999}'),
+        forge({"alg": "EdDSA", "kid": kid}, b'{"sub":"\xff"}'),
+        forge({"alg": "EdDSA", "kid": kid}, b"[" * 5000),
+        forge({"alg": "EdDSA", "kid": kid}, b'{"exp":' + b"9" * 5000 + b"}"),
+    ]
+    for token in malformed:
+        with pytest.raises(errors.TokenMalformed):
+            await verifier.verify(token)
+    with pytest.raises(errors.TokenTooLarge):
+        await verifier.verify("a" * (16 * 1024 + 1))
+    assert issuer.fetches == 1
+
+
+async def test_algorithms_that_no_key_of_the_set_is_for_are_refused(
+    issuer: Issuer, verifier: Verifier
+) -> None:
+    kid = issuer.keys[0].kid
+    for algorithm in ("none", "None", "", "HS256", "HS384", "RS512", "ES256K", "EdDSA ", "RSA-OAEP", None, 7):
+        with pytest.raises(errors.AlgorithmRefused):
+            await verifier.verify(forge({"alg": algorithm, "kid": kid}, issuer.claims()))
+
+
+async def test_a_key_is_bound_to_its_algorithm(issuer: Issuer, verifier: Verifier) -> None:
+    rsa = issuer.rotate("RS256")
+    token = issuer.token(key=rsa, header={"alg": "PS256"})
+    assert jwt.get_unverified_header(token)["alg"] == "PS256"
+    with pytest.raises(errors.KeyUnknown):
+        await verifier.verify(token)
+
+
+async def test_the_public_key_as_an_hmac_secret_signs_nothing(issuer: Issuer, clock: Clock) -> None:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    pem = jwt.PyJWK(issuer.keys[0].public_jwk).key.public_bytes(
+        Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+    )
+    signing_input = f"{part({'alg': 'HS256', 'kid': issuer.keys[0].kid})}.{part(issuer.claims())}"
+    token = f"{signing_input}.{part(hmac.digest(pem, signing_input.encode(), hashlib.sha256))}"
+    async with Verifier(issuer.trusted(now=clock), now=clock) as without_secret:
+        with pytest.raises(errors.AlgorithmRefused):
+            await without_secret.verify(token)
+    async with Verifier(issuer.trusted(secret=SECRET, now=clock), now=clock) as with_secret:
+        with pytest.raises(errors.SignatureInvalid):
+            await with_secret.verify(token)
+
+
+def shared(claims: dict[str, object], secret: str = SECRET) -> str:
+    return jwt.encode(claims, secret, "HS256")
+
+
+async def test_an_hs256_token_needs_the_secret_issuer_audience_and_sub_or_id(
+    issuer: Issuer, clock: Clock
+) -> None:
+    async with Verifier(issuer.trusted(secret=SECRET, now=clock), now=clock) as verifier:
+        assert (await verifier.verify(shared(issuer.claims("ann")))).user_id == "ann"
+        assert (await verifier.verify(shared(issuer.claims("bob", sub=None)))).user_id == "bob"
+        assert (await verifier.verify(issuer.token("eve"))).user_id == "eve"
+        for claims, error in [
+            (issuer.claims(iss=None), errors.IssuerMismatch),
+            (issuer.claims(aud=None), errors.AudienceMismatch),
+            (issuer.claims(sub=None, id=None), errors.SubjectInvalid),
+        ]:
+            with pytest.raises(error):
+                await verifier.verify(shared(claims))
+        with pytest.raises(errors.SignatureInvalid):
+            await verifier.verify(shared(issuer.claims(), "another secret of more than thirty-two bytes"))
+
+
+async def test_id_stands_for_sub_only_in_hs256_tokens(issuer: Issuer, verifier: Verifier) -> None:
+    with pytest.raises(errors.SubjectInvalid):
+        await verifier.verify(issuer.token("ann", sub=None))
+
+
+async def test_a_token_without_kid_is_accepted_only_where_one_key_fits(
+    issuer: Issuer, verifier: Verifier
+) -> None:
+    assert (await verifier.verify(issuer.token(header={"kid": None}))).user_id == "ann"
+    other_algorithm = issuer.rotate("ES256")
+    assert (await verifier.verify(issuer.token("bob", key=other_algorithm))).user_id == "bob"
+    assert (
+        await verifier.verify(issuer.token("eve", key=other_algorithm, header={"kid": None}))
+    ).user_id == "eve"
+    second = issuer.rotate("ES256")
+    assert (await verifier.verify(issuer.token("joe", key=second))).user_id == "joe"
+    with pytest.raises(errors.KeyUnknown):
+        await verifier.verify(issuer.token("kim", key=second, header={"kid": None}))
+
+
+async def test_a_remembered_token_dies_with_its_exp(issuer: Issuer, verifier: Verifier, clock: Clock) -> None:
+    token = issuer.token(exp=int(clock.moment) + 60)
+    first = await verifier.verify(token)
+    assert await verifier.verify(token) is first
+    clock.moment += 60
+    with pytest.raises(errors.TokenExpired):
+        await verifier.verify(token)
+
+
+async def test_a_remembered_token_is_verified_again_after_fifteen_minutes(
+    issuer: Issuer, verifier: Verifier, clock: Clock
+) -> None:
+    token = issuer.token(exp=int(clock.moment) + 3600)
+    first = await verifier.verify(token)
+    clock.moment += 899
+    assert await verifier.verify(token) is first
+    clock.moment += 1
+    assert await verifier.verify(token) is not first
+
+
+async def test_a_remembered_token_dies_with_its_key(issuer: Issuer, verifier: Verifier, clock: Clock) -> None:
+    old = issuer.keys[0]
+    token = issuer.token("ann", key=old)
+    await verifier.verify(token)
+    issuer.rotate()
+    assert (await verifier.verify(token)).user_id == "ann", "the old key is still in the set"
+    issuer.withdraw(old)
+    clock.moment += 300
+    await verifier.verify(issuer.token("bob"))
+    with pytest.raises(errors.KeyUnknown):
+        await verifier.verify(token)
+
+
+async def test_what_is_remembered_is_bounded_and_forgets_the_oldest(issuer: Issuer, clock: Clock) -> None:
+    async with Verifier(issuer.trusted(now=clock), remembered=2, now=clock) as verifier:
+        tokens = [issuer.token(name) for name in ("ann", "bob", "eve")]
+        first, second, third = [await verifier.verify(token) for token in tokens]
+        assert await verifier.verify(tokens[2]) is third
+        assert await verifier.verify(tokens[1]) is second
+        assert await verifier.verify(tokens[0]) is not first
+
+
+async def test_a_token_over_four_kilobytes_is_accepted_but_not_remembered(
+    issuer: Issuer, verifier: Verifier
+) -> None:
+    token = issuer.token(name="x" * 4096)
+    assert await verifier.verify(token) is not await verifier.verify(token)
+
+
+async def test_several_issuers_are_trusted_each_with_its_own_keys(issuer: Issuer, clock: Clock) -> None:
+    other = Issuer("https://other.test", now=clock)
+    async with Verifier(issuer.trusted(now=clock), other.trusted(now=clock), now=clock) as verifier:
+        assert (await verifier.verify(issuer.token())).issuer == "http://issuer.test"
+        assert (await verifier.verify(other.token())).issuer == "https://other.test"
+        with pytest.raises(errors.KeyUnknown):
+            await verifier.verify(other.token(iss="http://issuer.test", aud="http://issuer.test"))
+
+
+async def test_an_issuer_that_was_never_reached_makes_tokens_unjudged_not_invalid(
+    issuer: Issuer, clock: Clock
+) -> None:
+    issuer.down = True
+    async with Verifier(issuer.trusted(now=clock, sleep=clock.sleep), now=clock) as verifier:
+        assert not verifier.is_ready
+        with pytest.raises(KeysUnavailable) as caught:
+            await verifier.verify(issuer.token())
+        assert caught.value.status == 503
+        assert caught.value.headers == {"Retry-After": "2"}
+        issuer.down = False
+        clock.moment += 1
+        assert (await verifier.verify(issuer.token())).user_id == "ann"
+        assert verifier.is_ready
+
+
+@pytest.mark.parametrize(
+    ("made", "issuer_name", "jwks_url"),
+    [
+        (
+            TrustedIssuer.better_auth("http://localhost:3000/"),
+            "http://localhost:3000",
+            "http://localhost:3000/api/auth/jwks",
+        ),
+        (
+            TrustedIssuer.better_auth("https://app.example.com", jwks_url="http://web:3000/api/auth/jwks"),
+            "https://app.example.com",
+            "http://web:3000/api/auth/jwks",
+        ),
+        (
+            TrustedIssuer.neon_auth("https://ep-x.neonauth.example.com/neondb/auth"),
+            "https://ep-x.neonauth.example.com",
+            "https://ep-x.neonauth.example.com/neondb/auth/.well-known/jwks.json",
+        ),
+    ],
+)
+def test_one_base_url_is_enough_to_trust_an_issuer(
+    made: TrustedIssuer, issuer_name: str, jwks_url: str
+) -> None:
+    assert made.issuer == issuer_name
+    assert made.audience == {issuer_name}
+    assert made.keys is not None
+    assert made.keys.url == jwks_url
+
+
+@pytest.mark.parametrize("url", ["", "localhost:3000", "ftp://x", "http://", "http://x/?a=b"])
+def test_a_base_url_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="URL"):
+        TrustedIssuer.better_auth(url)
+
+
+def test_a_short_shared_secret_is_refused_and_never_shown() -> None:
+    with pytest.raises(ValueError, match="32 bytes") as caught:
+        TrustedIssuer("http://issuer.test", frozenset({"a"}), None, "too short")
+    assert "too short" not in str(caught.value)
+    assert SECRET not in repr(TrustedIssuer("http://issuer.test", frozenset({"a"}), None, SECRET))
+
+
+@pytest.mark.parametrize(
+    ("headers", "outcome"),
+    [
+        ([], CredentialsMissing),
+        ([(b"authorization", b"Basic YTpi")], CredentialsMissing),
+        ([(b"authorization", b"")], CredentialsMissing),
+        ([(b"authorization", b"Bearer")], InvalidRequest),
+        ([(b"authorization", b"Bearer ")], InvalidRequest),
+        ([(b"authorization", b"Bearer a b")], InvalidRequest),
+        ([(b"authorization", b"Bearer a, Bearer b")], InvalidRequest),
+        ([(b"authorization", b"Bearer a"), (b"authorization", b"Bearer a")], InvalidRequest),
+        ([(b"authorization", b"Bearer a.b.c")], "a.b.c"),
+        ([(b"authorization", b"bearer  a.b.c ")], "a.b.c"),
+        ([(b"x", b"y"), (b"authorization", b"BEARER a.b.c")], "a.b.c"),
+    ],
+)
+def test_bearer_credentials_are_read_once_and_strictly(
+    headers: list[tuple[bytes, bytes]], outcome: str | type[AuthError]
+) -> None:
+    if isinstance(outcome, str):
+        assert bearer_token(headers) == outcome
+    else:
+        with pytest.raises(outcome):
+            bearer_token(headers)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10),
+    lambda children: st.lists(children, max_size=3)
+    | st.dictionaries(st.text(max_size=6), children, max_size=3),
+    max_leaves=6,
+)
+CHANGES = st.dictionaries(st.sampled_from(["iss", "aud", "sub", "exp", "iat", "nbf", "id"]), JSON, min_size=1)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=CHANGES)
+async def test_whatever_the_claims_say_only_the_right_ones_are_accepted(
+    changes: dict[str, Any], issuer: Issuer, verifier: Verifier, clock: Clock
+) -> None:
+    claims = {**issuer.claims(), **changes}
+    try:
+        identity = await verifier.verify(issuer.keys[0].sign(claims, {}))
+    except AuthError as error:
+        assert error.status == 401
+    else:
+        assert identity.user_id == claims["sub"]
+        assert claims["iss"] == issuer.base_url
+        assert claims["aud"] == issuer.base_url or issuer.base_url in claims["aud"]
+        assert clock.moment < claims["exp"] <= clock.moment + 86_400 + 30
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+async def test_no_change_to_a_good_tokens_text_is_accepted_or_raises_anything_unforeseen(
+    data: st.DataObject, issuer: Issuer, verifier: Verifier
+) -> None:
+    good = issuer.token()
+    start = data.draw(st.integers(0, len(good)))
+    end = data.draw(st.integers(start, len(good)))
+    changed = good[:start] + data.draw(st.text(max_size=8)) + good[end:]
+    if changed == good:
+        return
+    with pytest.raises(AuthError):
+        await verifier.verify(changed)
+
+
+async def test_a_token_signed_by_somebody_elses_key_of_the_same_kid_is_refused(
+    issuer: Issuer, verifier: Verifier
+) -> None:
+    forger = IssuerKey("EdDSA")
+    with pytest.raises(errors.SignatureInvalid):
+        await verifier.verify(forger.sign(issuer.claims(), {"kid": issuer.keys[0].kid}))
