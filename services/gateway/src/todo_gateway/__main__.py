@@ -1,0 +1,38 @@
+"""`todo-gateway serve`: the gateway as a process.
+
+Task: T-026 · Spec: plan.md#gateway-app
+"""
+
+import argparse
+
+from todo_service import logs, server, settings
+
+from todo_gateway.app import create_app
+from todo_gateway.settings import GatewaySettings
+
+
+def main() -> None:
+    """Reads the environment, says everything that is wrong with it at once, and serves."""
+    parser = argparse.ArgumentParser(
+        prog="todo-gateway", description="The gateway in front of the tasks service."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("serve", help="serve until SIGTERM or Ctrl-C")
+    commands.add_parser("check", help="check the settings and end")
+    command = parser.parse_args().command
+    try:
+        configured = settings.load(GatewaySettings)
+        logs.configure(configured.log_level, as_json=configured.env == "production")
+        if command == "serve":
+            server.serve(
+                create_app(configured),
+                host=configured.gateway_host,
+                port=configured.gateway_port,
+                port_setting="GATEWAY_PORT",
+            )
+    except settings.SettingsError as error:
+        settings.refuse(error)
+
+
+if __name__ == "__main__":
+    main()

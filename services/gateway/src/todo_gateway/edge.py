@@ -1,0 +1,161 @@
+"""What is refused or stripped before anything else looks at a request.
+
+Task: T-022 · Spec: plan.md#edge
+"""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote_to_bytes
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from todo_service.problems import Problem
+
+# OPTIONS is a preflight, which todo_gateway.cors answers, or nothing.
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+# Whoever sends one of these speaks for somebody; only the gateway may, and only to the inside.
+_IDENTITY_HEADERS = frozenset({b"x-user-id", b"txn-token"})
+
+_RESOURCES = {"tasks": "tasks", "todos": "tasks", "categories": "categories", "stats": "stats"}
+_ROUTE_WORDS = frozenset({*_RESOURCES, "v1"})
+_UNRESERVED_PATH = re.compile(rb"[A-Za-z0-9._~/-]*\Z")  # RFC 3986 §2.3: what needs no second look
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest request that is looked at: the target in bytes, headers by count and bytes, the body in
+    bytes, and seconds without a byte of it.
+    """
+
+    target_bytes: int = 8 * 1024
+    headers: int = 100
+    header_bytes: int = 32 * 1024
+    body_bytes: int = 1024 * 1024
+    body_silence_s: float = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes: the canonical path, and the user that its path named, if it did."""
+
+    path: str
+    user_id: str | None
+
+
+class Edge:
+    """Pure ASGI middleware: limits, identity headers, ambiguous paths. What passes has one reading.
+
+    Raises Problem 400 (ambiguous path), 405 (any method but METHODS), 413, 414, 431; 408 while
+    the body is silent for too long.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits = Limits()) -> None:
+        self.app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises Problem before the application sees the request, or through its `receive`."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        limits = self._limits
+        if scope["method"] not in METHODS:
+            allow = {"Allow": ", ".join(METHODS)}
+            raise Problem(405, "This server does not answer to that method.", headers=allow)
+        raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
+        if len(raw_path) + len(scope["query_string"]) > limits.target_bytes:
+            raise Problem(414, f"The request target is longer than {limits.target_bytes} bytes.")
+        if is_ambiguous(raw_path):
+            raise Problem(400, "The path can be read in more than one way: send it in its plain form.")
+        headers = scope["headers"]
+        if len(headers) > limits.headers:
+            raise Problem(431, f"The request has more than {limits.headers} header fields.")
+        size = 0
+        declared = None
+        kept = []
+        for header in headers:
+            name, value = header
+            size += len(name) + len(value) + 4
+            if name == b"content-length":
+                declared = value
+            if name in _IDENTITY_HEADERS or (b"_" in name and name.replace(b"_", b"-") in _IDENTITY_HEADERS):
+                continue
+            kept.append(header)
+        if size > limits.header_bytes:
+            raise Problem(431, f"The request's header fields have more than {limits.header_bytes} bytes.")
+        if declared is not None and (not declared.isdigit() or int(declared[:20]) > limits.body_bytes):
+            raise self._too_large()
+        scope["headers"] = kept
+        await self.app(scope, self._limited(receive), send)
+
+    def _limited(self, receive: Receive) -> Receive:
+        """`receive`, counting the body and waiting for its next byte only so long."""
+        seen = 0
+        ended = False
+
+        async def limited() -> Message:
+            nonlocal seen, ended
+            if ended:
+                return await receive()  # the client leaving, whenever that may be
+            try:
+                async with asyncio.timeout(self._limits.body_silence_s):
+                    message = await receive()
+            except TimeoutError:
+                ended = True
+                raise Problem(
+                    408, "The rest of the request did not come in time.", headers={"Connection": "close"}
+                ) from None
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                ended = not message.get("more_body", False)
+                if seen > self._limits.body_bytes:
+                    raise self._too_large()
+            return message
+
+        return limited
+
+    def _too_large(self) -> Problem:
+        return Problem(413, f"The body has more than {self._limits.body_bytes} bytes.")
+
+
+def is_ambiguous(raw_path: bytes) -> bool:
+    """Whether two programs could read this path differently: empty or dot segments, encoded slashes,
+    backslashes, control characters, broken encoding.
+    """
+    if b"//" in raw_path or b"/./" in raw_path or b"/../" in raw_path or raw_path.endswith((b"/.", b"/..")):
+        return True
+    if _UNRESERVED_PATH.match(raw_path):
+        return not raw_path.startswith(b"/")
+    if not raw_path.startswith(b"/") or re.search(rb"%(?![0-9A-Fa-f]{2})", raw_path):
+        return True
+    for segment in raw_path[1:].split(b"/"):
+        decoded = unquote_to_bytes(segment)
+        if decoded in (b".", b"..") or re.search(rb"[\x00-\x1f\x7f/\\;]", decoded) or b"%" in decoded:
+            return True
+        try:
+            decoded.decode("utf-8")
+        except UnicodeDecodeError:
+            return True
+    return False
+
+
+def canonical(raw_path: bytes) -> Target | None:
+    """The one spelling of a path under `/api`, None when nothing is there.
+
+    `/api/[v1/][{user_id}/](tasks|todos|categories|stats)[/…][/]` becomes `/api/(tasks|categories|stats)[/…]`.
+    A route word is never a user id. The path must have passed `is_ambiguous`.
+    """
+    segments = [unquote_to_bytes(segment).decode("utf-8") for segment in raw_path.split(b"/")[1:]]
+    if segments[-1] == "":
+        segments.pop()
+    if segments[:1] != ["api"]:
+        return None
+    rest = segments[2:] if segments[1:2] == ["v1"] else segments[1:]
+    user_id = None
+    if rest and rest[0] not in _ROUTE_WORDS:
+        user_id, *rest = rest
+    resource = _RESOURCES.get(rest[0]) if rest else None
+    if resource is None:
+        return None
+    return Target("/".join(["/api", resource, *(quote(segment, safe="") for segment in rest[1:])]), user_id)

@@ -1,0 +1,227 @@
+"""One request out, one answer back.
+
+Task: T-024 · Spec: plan.md#forwarding
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Iterable
+
+from starlette.types import Receive, Scope, Send
+from todo_auth import Identity, IdentityMinter, UserMismatch
+from todo_auth.identity import TXN_TOKEN_HEADER, USER_ID_HEADER
+from todo_service.problems import Problem
+from todo_service.requests import request_id
+
+from todo_gateway import edge
+from todo_gateway.upstream import (
+    ConnectFailed,
+    ConnectTimeout,
+    LocalProtocolError,
+    Pool,
+    PoolClosed,
+    PoolTimeout,
+    ReadTimeout,
+    Response,
+    UpstreamError,
+    WriteTimeout,
+)
+
+Headers = list[tuple[bytes, bytes]]
+
+# RFC 9110 §7.6.1, and the framing of either side, which belongs to that side alone.
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"content-length",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+# What the client gave to the gateway and to nobody else, and what it may not say about itself.
+_KEPT_BACK = _HOP_BY_HOP | {
+    b"authorization",
+    b"cookie",
+    b"expect",
+    b"forwarded",
+    b"host",
+    b"origin",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+    b"x-forwarded-proto",
+    b"x-real-ip",
+    b"x-request-id",
+}
+# What this server says for itself.
+_NOT_RETURNED = _HOP_BY_HOP | {
+    b"access-control-allow-credentials",
+    b"access-control-allow-headers",
+    b"access-control-allow-methods",
+    b"access-control-allow-origin",
+    b"access-control-expose-headers",
+    b"access-control-max-age",
+    b"date",
+    b"server",
+    b"set-cookie",
+    b"www-authenticate",
+    b"x-powered-by",
+}
+_RETRY = {"Retry-After": "1"}
+
+_log = logging.getLogger(__name__)
+
+
+class Forward:
+    """The ASGI application behind `Authenticate`: reads the path, vouches for the user, passes the request on
+    and the answer back.
+
+    Raises UserMismatch (403), Problem 404, 502 (no sound answer, or one that blames the gateway), 503
+    (not reachable), 504 (too slow).
+    """
+
+    def __init__(self, pool: Pool, minter: IdentityMinter) -> None:
+        self._pool = pool
+        self._minter = minter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Streams a large body either way; a small one goes in one piece."""
+        identity: Identity = scope["state"]["identity"]
+        target = edge.canonical(scope["raw_path"])
+        if target is None:
+            raise Problem(404, "There is nothing at this address.")
+        if target.user_id is not None and target.user_id != identity.user_id:
+            raise UserMismatch("the path names another user")
+        path = target.path
+        if query := scope["query_string"]:
+            path = f"{path}?{query.decode('latin-1')}"
+        headers = end_to_end(scope["headers"], _KEPT_BACK)
+        headers += [
+            (USER_ID_HEADER, identity.user_id.encode("ascii")),
+            (TXN_TOKEN_HEADER, self._minter.mint(identity.user_id).encode("ascii")),
+            (b"x-request-id", request_id(scope).encode("ascii")),
+        ]
+        try:
+            body, length = await _read_body(scope["headers"], receive)
+            response = await self._pool.request(
+                scope["method"].encode("ascii"), path.encode("latin-1"), headers, body, length=length
+            )
+        except UpstreamError as error:
+            raise problem_of(error) from error
+        except ClientLeft:
+            return
+        try:
+            if response.status in (401, 403) and not _blames_the_user(response):
+                _log.error("the service refused the gateway: do both have the same IDENTITY_SECRET?")
+                raise Problem(502, "The service behind the gateway did not accept the request.")
+            await _pass_back(response, send, without_body=scope["method"] == "HEAD")
+        finally:
+            await response.aclose()
+
+
+def end_to_end(headers: Iterable[tuple[bytes, bytes]], without: frozenset[bytes]) -> Headers:
+    """The headers that go on to the other side: not those in `without`, nor those that `Connection` names
+    (RFC 9110 §7.6.1).
+    """
+    kept = [header for header in headers if header[0] not in without]
+    named = [value for name, value in headers if name == b"connection"]
+    if named:
+        options = {option.strip().lower() for option in b",".join(named).split(b",")}
+        kept = [header for header in kept if header[0] not in options]
+    return kept
+
+
+def problem_of(error: UpstreamError) -> Problem:
+    """What the client is told of an upstream that did not answer: what to do, not what is broken."""
+    _log.warning("upstream: %s: %s", type(error).__name__, error)
+    if isinstance(error, ConnectFailed | ConnectTimeout | PoolTimeout | PoolClosed):
+        return Problem(
+            503, "The service is not reachable at the moment. Please try again shortly.", headers=_RETRY
+        )
+    if isinstance(error, ReadTimeout | WriteTimeout):
+        return Problem(504, "The service did not answer in time.")
+    if isinstance(error, LocalProtocolError):
+        return Problem(400, "The request cannot be passed on as it is.")
+    return Problem(502, "The service behind the gateway gave no sound answer.")
+
+
+async def _read_body(
+    headers: Iterable[tuple[bytes, bytes]], receive: Receive
+) -> tuple[bytes | AsyncIterator[bytes] | None, int | None]:
+    """The body as bytes when it is here in one piece, else as a stream with its declared length; None when
+    there is none.
+    """
+    declared = None
+    has_body = False
+    for name, value in headers:
+        if name == b"content-length":
+            declared = int(value)
+            has_body = declared > 0
+        elif name == b"transfer-encoding":
+            has_body = True
+    if not has_body:
+        return None, None
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientLeft
+    first: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return first, None
+
+    async def rest() -> AsyncIterator[bytes]:
+        chunk, more = first, True
+        while True:
+            if chunk:
+                yield chunk
+            if not more:
+                return
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+
+    return rest(), declared
+
+
+class ClientLeft(Exception):
+    """The client closed its connection before its request was whole; there is nobody to answer."""
+
+
+def _blames_the_user(response: Response) -> bool:
+    """Whether a 403 is meant for the client: the service says that the user is no more, in a problem
+    document.
+    """
+    if response.status != 403 or response.body is None:
+        return False
+    try:
+        document = json.loads(response.body)
+        return bool(document["error"]["code"] == "user_gone")
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+async def _pass_back(response: Response, send: Send, *, without_body: bool) -> None:
+    headers = end_to_end(response.headers, _NOT_RETURNED)
+    body = response.body
+    if body is None or without_body or response.status == 304:
+        headers += [header for header in response.headers if header[0] == b"content-length"]
+    elif response.status != 204:
+        headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if body is None:
+        try:
+            async for chunk in response.stream():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except UpstreamError as error:
+            # The answer is left unfinished, so that the server closes the connection: nobody takes half for
+            # whole.
+            _log.warning("upstream: %s halfway through an answer: %s", type(error).__name__, error)
+            return
+    await send({"type": "http.response.body", "body": body or b""})

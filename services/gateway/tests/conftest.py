@@ -1,0 +1,147 @@
+"""A gateway on a real socket, before an upstream on a real socket that records what reaches it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from todo_auth import IdentityVerifier, Verifier
+from todo_auth.testing import Issuer
+from todo_gateway.app import create_app
+from todo_gateway.settings import GatewaySettings
+
+SECRET = "the identity secret of these tests and long enough"
+ORIGIN = "http://localhost:3000"
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp) -> AsyncIterator[str]:
+    """Serves on a free port for as long as it is entered; gives the address."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, port=0, log_config=None, server_header=False, proxy_headers=False, http="httptools"
+        )
+    )
+    serving = asyncio.ensure_future(server.serve())
+    while not server.started:
+        await asyncio.sleep(0)
+        if serving.done():
+            await serving
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await serving
+
+
+@dataclass
+class Seen:
+    """One request as the upstream got it."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def all(self, name: str) -> list[str]:
+        return [value for header, value in self.headers if header == name]
+
+
+@dataclass
+class Upstream:
+    """An upstream that records, and answers what it is told to; `/readyz` is fine."""
+
+    status: int = 200
+    headers: list[tuple[bytes, bytes]] = field(
+        default_factory=lambda: [(b"content-type", b"application/json")]
+    )
+    body: bytes = b"[]"
+    answer: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
+    seen: list[Seen] = field(default_factory=list)
+    url: str = ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        body = bytearray()
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body", False):
+                break
+        target = scope["raw_path"].decode()
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode()
+        headers = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]]
+        if target == "/readyz":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        self.seen.append(Seen(scope["method"], target, headers, bytes(body)))
+        if self.answer is not None:
+            await self.answer(scope, receive, send)
+            return
+        headers_sent = [*self.headers, (b"content-length", str(len(self.body)).encode())]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers_sent})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Upstream]:
+    made = Upstream()
+    async with listening(made) as url:
+        made.url = url
+        yield made
+
+
+@pytest.fixture
+def issuer() -> Issuer:
+    return Issuer("http://issuer.test")
+
+
+def settings(**changes: Any) -> GatewaySettings:
+    values: dict[str, Any] = {
+        "better_auth_url": "http://issuer.test",
+        "identity_secret": SECRET,
+        "cors_origins": ORIGIN,
+        **changes,
+    }
+    return GatewaySettings(_env_file=None, **values)  # type: ignore[call-arg]  # pydantic-settings takes it
+
+
+@asynccontextmanager
+async def gateway_to(url: str, issuer: Issuer, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app(settings(tasks_url=url, **changes), verifier=Verifier(issuer.trusted()))
+    async with listening(app) as address, httpx.AsyncClient(base_url=address) as http:
+        yield http
+
+
+@pytest.fixture
+def make_gateway() -> Callable[..., Any]:
+    """`gateway_to`, for tests that need other settings."""
+    return gateway_to
+
+
+@pytest.fixture
+async def http(upstream: Upstream, issuer: Issuer) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the gateway."""
+    async with gateway_to(upstream.url, issuer) as client:
+        yield client
+
+
+@pytest.fixture
+def ann(issuer: Issuer) -> dict[str, str]:
+    """Ann's credentials."""
+    return {"Authorization": f"Bearer {issuer.token('ann')}"}
+
+
+@pytest.fixture
+def door() -> IdentityVerifier:
+    """What a service checks the gateway's word with."""
+    return IdentityVerifier([SECRET])
