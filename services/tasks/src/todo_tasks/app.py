@@ -1,0 +1,115 @@
+"""Composes the service: middleware in order, routes, lifespan.
+
+Task: T-020 · Spec: plan.md#tasks-api
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from todo_auth.asgi import Authenticate
+from todo_auth.identity import IdentityVerifier
+from todo_service import health, logs, problems, settings
+from todo_service.requests import Requests, request_id
+from todo_tasks.categories.routes import router as categories
+from todo_tasks.categories.schemas import CategoryCreate, CategoryUpdate
+from todo_tasks.database import Database
+from todo_tasks.settings import TasksSettings
+from todo_tasks.tasks.routes import router as tasks
+from todo_tasks.tasks.schemas import Completion, TaskCreate, TaskUpdate
+
+BODIES = (TaskCreate, TaskUpdate, Completion, CategoryCreate, CategoryUpdate)
+
+
+def create_app(given: TasksSettings) -> FastAPI:
+    """The ASGI application. Everything but the health paths needs the gateway's token."""
+    database = Database(given)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await database.open()
+        try:
+            yield
+        finally:
+            await database.close()
+
+    app = TasksApp(
+        title="Todo tasks",
+        version="0.1.0",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
+    app.state.database = database
+    app.state.max_body_bytes = given.max_body_bytes
+    app.include_router(tasks)
+    app.include_router(categories)
+    app.routes.extend(health.routes(database.missing))
+    problems.install(app)
+    app.add_exception_handler(405, _method_not_allowed)
+
+    verifier = IdentityVerifier(given.identity_secret, audience=given.trust_domain)
+    # The last one added is the outermost.
+    app.add_middleware(TrailingSlash)
+    app.add_middleware(
+        Authenticate,
+        authenticate=verifier.authenticate,
+        exempt=frozenset({"/healthz", "/readyz"}),
+    )
+    app.add_middleware(problems.Problems)
+    app.add_middleware(Requests)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """For a server that makes the application itself, once in each of its processes."""
+    given = settings.load(TasksSettings)
+    logs.configure(given.log_level, as_json=given.env == "production")
+    return create_app(given)
+
+
+class TasksApp(FastAPI):
+    """FastAPI, whose document also has the bodies that routes read themselves."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document; the schemas of bodies are added to those that FastAPI finds by itself."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            template = "#/components/schemas/{model}"
+            _, bodies = models_json_schema([(body, "validation") for body in BODIES], ref_template=template)
+            document.setdefault("components", {}).setdefault("schemas", {}).update(bodies["$defs"])
+            self.openapi_schema = document
+        return self.openapi_schema
+
+
+class TrailingSlash:
+    """Pure ASGI middleware: `/api/tasks/` is `/api/tasks`, without a redirect, which would lose the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on, its path without one trailing slash."""
+        if scope["type"] == "http" and len(scope["path"]) > 1 and scope["path"].endswith("/"):
+            scope = {**scope, "path": scope["path"][:-1]}
+        await self.app(scope, receive, send)
+
+
+async def _method_not_allowed(request: Request, error: Exception) -> Response:
+    """405 with every method of the address in Allow; the framework names those of the first route alone."""
+    assert isinstance(error, HTTPException)
+    allowed: set[str] = set()
+    for route in (*request.app.routes, *tasks.routes, *categories.routes):
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            allowed |= route.methods or set()
+    problem = problems.Problem(
+        405, "This address does not answer to that method.", headers={"Allow": ", ".join(sorted(allowed))}
+    )
+    return problems.answer(problem, request_id(request.scope))

@@ -1,0 +1,238 @@
+"""From a request's body or query to a model of it, or to the Problem that says what is wrong; and how the
+OpenAPI document describes both.
+
+Task: T-020 · Spec: plan.md#tasks-api
+"""
+
+import difflib
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated, Any, ClassVar, TypeVar
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+from fastapi import Depends, Path, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from todo_service.problems import FieldError, Problem
+from todo_tasks import strict_json
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON = "application/json"
+MAX_ERRORS = 20
+"""How many errors one answer names; a hostile body could hold any number."""
+
+
+class Body(BaseModel):
+    """The base of what a client sends: exact types, no unknown members.
+
+    `read_only`: members of the answer that a client may send back; they are ignored.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    read_only: ClassVar[frozenset[str]] = frozenset()
+
+
+class Query(BaseModel):
+    """The base of query parameters: texts, read leniently; no unknown names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _whole(value: object) -> object:
+    """Before a query's int: digits only; `int` would read spaces, signs and underscores, too."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 10):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _flag(value: object) -> object:
+    """Before a query's bool: `true` or `false`."""
+    if value not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return value == "true"
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+
+B = TypeVar("B", bound=Body)
+Q = TypeVar("Q", bound=Query)
+
+
+def body(model: type[B]) -> Callable[[Request], Awaitable[B]]:
+    """A dependency that reads the body as `model`.
+
+    Raises Problem 400 for no body or no JSON, 413 for too much of it, 415 for another media type, 422 for
+    what does not fit.
+    """
+
+    async def read(request: Request) -> B:
+        raw = await _read(request)
+        if not raw:
+            raise Problem(400, "A JSON body is needed here, and the request has none.", code="body_missing")
+        return _as_model(request, raw, model)
+
+    return read
+
+
+def optional_body(model: type[B]) -> Callable[[Request], Awaitable[B | None]]:
+    """As `body`, but None where the request has no body."""
+
+    async def read(request: Request) -> B | None:
+        raw = await _read(request)
+        return _as_model(request, raw, model) if raw else None
+
+    return read
+
+
+def query(model: type[Q]) -> Callable[[Request], Awaitable[Q]]:
+    """A dependency that reads the query as `model`; an empty value is none. Raises Problem 422."""
+
+    async def read(request: Request) -> Q:
+        return read_query(request.scope["query_string"], model)
+
+    return read
+
+
+def read_query(raw: bytes, model: type[Q]) -> Q:
+    """The query string as `model`. Raises Problem 422 for what does not fit, is unknown or given twice."""
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError:
+        raise Problem(422, "The query is not percent-encoded UTF-8.", code="invalid_query") from None
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if name in values:
+            raise _invalid([FieldError("is given twice", parameter=_shown(name))])
+        if "\0" in value:
+            raise _invalid([FieldError("holds NUL", parameter=_shown(name))])
+        values[name] = value
+    try:
+        return model.model_validate({name: value for name, value in values.items() if value})
+    except ValidationError as error:
+        details = _details(error, model.model_fields)
+        raise _invalid([FieldError(detail, parameter=".".join(path)) for path, detail in details]) from None
+
+
+def not_found() -> Problem:
+    """404: no such id, or not yours, or not an id at all; the same bytes for each."""
+    return Problem(404, "There is nothing with this id.")
+
+
+async def path_id(id: Annotated[str, Path(json_schema_extra={"format": "uuid"})]) -> UUID:
+    """The id in the path, in RFC 9562's canonical form and no other that `UUID` reads. Raises Problem 404."""
+    value = canonical_uuid(id)
+    if value is None:
+        raise not_found()
+    return value
+
+
+RowId = Annotated[UUID, Depends(path_id)]
+
+
+def canonical_uuid(text: str) -> UUID | None:
+    """A UUID of 36 characters, in any case; None for anything else."""
+    return UUID(text) if _UUID.fullmatch(text) else None
+
+
+def describe(
+    *, body: type[Body] | None = None, required: bool = True, query: type[Query] | None = None
+) -> dict[str, Any]:
+    """What `openapi_extra` needs to say about an operation's input."""
+    extra: dict[str, Any] = {}
+    if body is not None:
+        schema = {"schema": {"$ref": f"#/components/schemas/{body.__name__}"}}
+        extra["requestBody"] = {"required": required, "content": {JSON: schema}}
+    if query is not None:
+        properties = query.model_json_schema()["properties"]
+        extra["parameters"] = [
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in properties.items()
+        ]
+    return extra
+
+
+def without_defaults(schema: dict[str, Any]) -> None:
+    """For a model's `json_schema_extra`: an update's defaults stand for nothing and are not shown."""
+    for member in schema["properties"].values():
+        member.pop("default", None)
+
+
+async def _read(request: Request) -> bytes:
+    limit: int = request.app.state.max_body_bytes
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > limit:
+            raise Problem(413, f"The body has more than {limit} bytes.", code="body_too_large")
+    return bytes(raw)
+
+
+def _as_model(request: Request, raw: bytes, model: type[B]) -> B:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    accepted = (JSON, MERGE_PATCH) if request.method == "PATCH" else (JSON,)
+    if media_type not in accepted:
+        detail = f"The body must be {' or '.join(accepted)}."
+        raise Problem(
+            415, detail, headers={"Accept-Patch" if len(accepted) > 1 else "Accept": ", ".join(accepted)}
+        )
+    value = strict_json.parse(raw)
+    if not isinstance(value, dict):
+        raise _invalid([FieldError("must be a JSON object", pointer="")])
+    try:
+        return model.model_validate(
+            {name: item for name, item in value.items() if name not in model.read_only}
+        )
+    except ValidationError as error:
+        details = _details(error, model.model_fields)
+        raise _invalid([FieldError(detail, pointer=_pointer(path)) for path, detail in details]) from None
+
+
+def _details(error: ValidationError, known: Iterable[str]) -> list[tuple[list[str], str]]:
+    """Where and what, for each of pydantic's errors, in our words where its own speak of Python."""
+    details = []
+    for item in error.errors(include_url=False, include_input=False)[:MAX_ERRORS]:
+        path = [_shown(str(part)) for part in item["loc"]]
+        if item["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(path[-1], list(known), n=1)
+            detail = f"is not known here; did you mean {near[0]!r}?" if near else "is not known here"
+        elif item["type"] == "missing":
+            detail = "is needed"
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            for python, plain in _PLAIN.items():
+                message = message.replace(python, plain)
+            detail = message
+        details.append((path, detail))
+    return details
+
+
+_PLAIN = {
+    "Input should be": "must be",
+    "String should have": "must have",
+    "List should have": "must have",
+    "a valid string": "text",
+    "a valid list": "a list",
+    "a valid boolean": "true or false",
+    "a valid number": "a number",
+}
+
+
+def _invalid(errors: list[FieldError]) -> Problem:
+    first = errors[0]
+    name = first.parameter or (first.pointer or "").removeprefix("/") or "The body"
+    more = f" (and {len(errors) - 1} more: see errors)" if len(errors) > 1 else ""
+    return Problem(422, f"{name} {first.detail}{more}.", code="validation_failed", errors=errors)
+
+
+def _pointer(path: list[str]) -> str:
+    """RFC 6901."""
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
+
+
+def _shown(name: str) -> str:
+    """A client's name, cut to what a person can read."""
+    return name if len(name) <= 60 else f"{name[:60]}…"

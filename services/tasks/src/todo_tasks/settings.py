@@ -1,0 +1,58 @@
+"""What the environment tells this service.
+
+Task: T-015 · Spec: plan.md#service-settings
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from todo_service.settings import SecretList, Settings
+from todo_tasks import database_url
+
+
+def _postgresql(url: SecretStr) -> SecretStr:
+    database_url.words(url.get_secret_value())
+    return url
+
+
+def _on_or_off(value: object) -> object:
+    names = {"on": True, "off": False}
+    return names.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgresql)]
+Switch = Annotated[bool, BeforeValidator(_on_or_off)]
+
+
+class DatabaseSettings(Settings):
+    """What every command needs.
+
+    `database_url`: as libpq and Neon write it; `postgres://` and `postgresql+psycopg2://` are read, too.
+    `database_direct_url`: past a connection pooler, for migrations; by default the same.
+    `database_statement_cache`: `off` behind a pooler that does not keep prepared statements (PgBouncer
+    before 1.21, or without `max_prepared_statements`).
+    """
+
+    database_url: DatabaseUrl
+    database_direct_url: DatabaseUrl | None = None
+    database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 8
+    database_statement_cache: Switch = True
+    database_connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
+    database_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
+    env: Literal["development", "production"] = "development"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class TasksSettings(DatabaseSettings):
+    """What the service itself needs on top.
+
+    `tasks_host`: the address to listen on; another than loopback only where the network keeps strangers out.
+    """
+
+    identity_secret: SecretList
+    trust_domain: Annotated[str, Field(min_length=1)] = "todo"
+    tasks_host: str = "127.0.0.1"
+    tasks_port: Annotated[int, Field(ge=0, le=65535)] = 8001
+    tasks_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
