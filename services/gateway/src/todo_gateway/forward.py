@@ -202,7 +202,7 @@ def _blames_the_user(response: Response) -> bool:
         return False
     try:
         document = json.loads(response.body)
-        return bool(document["error"]["code"] == "user_gone")
+        return bool(document["error"]["code"] == "user_deleted")
     except (ValueError, KeyError, TypeError):
         return False
 

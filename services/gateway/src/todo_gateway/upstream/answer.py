@@ -79,7 +79,7 @@ class Answer:
             self.keep_alive = False  # the answer is whole; what follows it belongs to nobody
         if self.is_complete:
             del self._parser  # it refers to this object: a cycle would wait for the garbage collector
-        elif self._silent_bytes > self._max_head_bytes:
+        elif self._silent_bytes > 2 * self._max_head_bytes:
             raise _refused("too many bytes without a body")
 
     def end_of_connection(self) -> bool:
@@ -133,7 +133,7 @@ class Answer:
 
     def on_message_complete(self) -> None:
         """Note the end of the answer; an informational one is forgotten (called by the parser)."""
-        if self.status and not self.is_complete:
+        if self.status:
             self._complete()
 
     def _complete(self) -> None:

@@ -109,7 +109,9 @@ class Connection(asyncio.Protocol):
             await self._wait()
         data = answer.take()
         if self._reading_is_paused:
-            self._resume_reading()
+            self._reading_is_paused = False
+            if not self._is_closed:
+                self._transport.resume_reading()
         return data
 
     async def upload_left(self) -> None:
@@ -133,9 +135,6 @@ class Connection(asyncio.Protocol):
         ):
             self.close()
             return False
-        self._upload = None
-        if self._reading_is_paused:
-            self._resume_reading()
         return True
 
     def is_stale(self) -> bool:
@@ -272,11 +271,6 @@ class Connection(asyncio.Protocol):
         self._stop_upload()
         self._transport.abort()
         self._wake()
-
-    def _resume_reading(self) -> None:
-        self._reading_is_paused = False
-        if not self._is_closed:
-            self._transport.resume_reading()
 
     def _limit_upload(self, timeout_s: float | None) -> None:
         if self.answer.status:

@@ -263,7 +263,7 @@ class Pool:
 
     def _pass_on(self, connection: Connection | None) -> None:
         """Give a slot, and the connection in it, to whoever has waited longest; keep it if nobody does."""
-        if connection is not None and (connection.is_lost or self._is_closed):
+        if connection is not None and self._is_closed:
             connection.close()
             connection = None
         while self._waiters:

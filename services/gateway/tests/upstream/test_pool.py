@@ -1,0 +1,629 @@
+"""Many requests over few connections: reuse, turns, what is sent twice and what never is, and a clean end."""
+
+import asyncio
+import collections
+import datetime
+import gc
+import ipaddress
+import os
+import random
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from todo_gateway.upstream import (
+    ConnectFailed,
+    Disconnected,
+    Pool,
+    PoolClosed,
+    PoolTimeout,
+    UpstreamError,
+)
+from todo_gateway.upstream.answer import Answer
+from todo_gateway.upstream.http1 import Connection
+
+OK = b"HTTP/1.1 200 OK\r\n"
+HELLO = OK + b"content-length: 5\r\n\r\nhello"
+STREAM = OK + b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n"
+SOON = 0.03  # seconds; a limit that a test waits out
+
+
+async def hello(peer: Any) -> None:
+    """Answers every request without a body."""
+    while await peer.head():
+        await peer.send(HELLO)
+
+
+async def streaming(peer: Any) -> None:
+    """Answers every request with a body that does not end."""
+    while await peer.head():
+        await peer.send(STREAM)
+
+
+async def get(pool: Pool) -> bytes | None:
+    return (await pool.request(b"GET", b"/", [])).body
+
+
+async def settle() -> None:
+    """Let everything that can run, run."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+# Reuse
+
+
+async def test_requests_one_after_another_share_a_connection(serve: Any, connect: Any) -> None:
+    upstream = await serve(hello)
+    pool = connect(upstream)
+    assert [await get(pool) for _ in range(5)] == [b"hello"] * 5
+    assert upstream.connections == 1
+
+
+async def test_requests_at_once_have_connections_of_their_own_up_to_the_limit(
+    serve: Any, connect: Any
+) -> None:
+    together = asyncio.Barrier(3)
+
+    async def script(peer: Any) -> None:
+        while await peer.head():
+            await together.wait()  # passes only when three requests are in progress
+            await peer.send(HELLO)
+
+    upstream = await serve(script)
+    pool = connect(upstream, max_connections=3)
+    assert await asyncio.gather(*[get(pool) for _ in range(9)]) == [b"hello"] * 9
+    assert upstream.connections == 3
+
+
+async def test_the_connection_used_last_is_used_next_so_that_the_others_may_expire(
+    serve: Any, connect: Any
+) -> None:
+    together, answered = asyncio.Barrier(2), collections.Counter[int]()
+
+    async def script(peer: Any) -> None:
+        await peer.head()
+        await together.wait()
+        await peer.send(HELLO)
+        while await peer.head():
+            answered[id(peer)] += 1
+            await peer.send(HELLO)
+
+    pool = connect(await serve(script))
+    await asyncio.gather(get(pool), get(pool))
+    for _ in range(4):
+        await get(pool)
+    assert list(answered.values()) == [4]
+
+
+async def test_a_connection_that_the_upstream_closed_while_idle_is_not_used(serve: Any, connect: Any) -> None:
+    async def script(peer: Any) -> None:
+        await peer.head()
+        await peer.send(HELLO)
+
+    upstream = await serve(script)
+    pool = connect(upstream, max_connections=1)
+    for _ in range(3):
+        response = await pool.request(b"POST", b"/", [], None)  # would not be sent twice
+        assert response.body == b"hello"
+        await upstream.all_closed()
+    assert upstream.connections == 3
+
+
+async def test_an_idle_connection_is_closed_in_time(serve: Any, connect: Any) -> None:
+    async def script(peer: Any) -> None:
+        await peer.head()
+        await peer.send(HELLO)
+        assert await peer.rest() == b""
+
+    upstream = await serve(script)
+    pool = connect(upstream, keepalive_s=SOON)
+    await get(pool)
+    await upstream.all_closed()
+    await get(pool)
+    assert upstream.connections == 2
+
+
+async def test_an_expired_connection_is_not_used_even_before_it_is_closed(serve: Any, connect: Any) -> None:
+    upstream = await serve(hello)
+    pool = connect(upstream, keepalive_s=0)
+    await get(pool)
+    await get(pool)
+    assert upstream.connections == 2
+
+
+# What nobody asked for
+
+
+@pytest.mark.parametrize("extra", [OK + b"content-length: 6\r\n\r\nforged", b"x", b"\r\n"])
+async def test_an_answer_that_nobody_asked_for_is_never_taken_for_the_next_one(
+    extra: bytes, serve: Any, connect: Any
+) -> None:
+    say_it = asyncio.Event()
+
+    async def script(peer: Any) -> None:
+        await peer.head()
+        await peer.send(HELLO)
+        await say_it.wait()
+        await peer.send(extra)
+        assert await peer.rest() == b"", "no other request comes"
+
+    upstream = await serve(script, hello)
+    pool = connect(upstream)
+    assert await get(pool) == b"hello"
+    say_it.set()
+    await upstream.all_closed()
+    assert await get(pool) == b"hello"
+    assert upstream.connections == 2
+
+
+async def test_a_second_answer_right_behind_the_first_is_never_taken_for_the_next_one(
+    serve: Any, connect: Any
+) -> None:
+    async def script(peer: Any) -> None:
+        await peer.head()
+        await peer.send(HELLO + OK + b"x-forged: 1\r\ncontent-length: 6\r\n\r\nforged")
+        assert await peer.rest() == b"", "no other request comes"
+
+    upstream = await serve(script, hello)
+    pool = connect(upstream)
+    first = await pool.request(b"GET", b"/", [])
+    assert (first.headers, first.body) == ([(b"content-length", b"5")], b"hello")
+    assert await get(pool) == b"hello"
+    assert upstream.connections == 2
+
+
+async def test_it_is_noticed_even_where_the_event_loop_has_not_read_it_yet(serve: Any, connect: Any) -> None:
+    peers = []
+
+    async def script(peer: Any) -> None:
+        peers.append(peer)
+        await hello(peer)
+
+    upstream = await serve(script)
+    pool = connect(upstream)
+    assert await get(pool) == b"hello"
+    os.write(peers[0].writer.get_extra_info("socket").fileno(), OK + b"content-length: 6\r\n\r\nforged")
+    assert await get(pool) == b"hello"  # begins in the same turn of the event loop
+    assert upstream.connections == 2
+
+
+# Sent twice, or never
+
+
+async def stale(peer: Any) -> None:
+    """Answers once, and closes the connection at the next request as if it had been on its way out."""
+    await peer.head()
+    await peer.send(HELLO)
+    await peer.head()
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"])
+async def test_an_idempotent_request_on_a_stale_connection_is_sent_once_more(
+    method: bytes, serve: Any, connect: Any
+) -> None:
+    again = []
+
+    async def script(peer: Any) -> None:
+        again.append(await peer.reader.readuntil(b"\r\n\r\nabc"))
+        await peer.send(HELLO if method != b"HEAD" else OK + b"content-length: 5\r\n\r\n")
+        await peer.rest()
+
+    upstream = await serve(stale, script)
+    pool = connect(upstream, max_connections=1)
+    await get(pool)
+    response = await pool.request(method, b"/again", [(b"x-a", b"1")], b"abc")
+    assert response.status == 200
+    assert again[0].startswith(method + b" /again ") and b"\r\nx-a: 1\r\n" in again[0]
+    assert upstream.connections == 2
+
+
+@pytest.mark.parametrize("method", [b"POST", b"PATCH"])
+async def test_another_request_on_a_stale_connection_is_not(method: bytes, serve: Any, connect: Any) -> None:
+    upstream = await serve(stale, hello)
+    pool = connect(upstream, max_connections=1)
+    await get(pool)
+    with pytest.raises(Disconnected) as error:
+        await pool.request(method, b"/", [], b"abc")
+    assert error.value.sent, "it may have been done"
+    assert upstream.connections == 1
+
+
+async def test_a_request_whose_body_cannot_be_given_again_is_not(serve: Any, connect: Any) -> None:
+    async def body() -> AsyncIterator[bytes]:
+        yield b"abc"
+
+    upstream = await serve(stale, hello)
+    pool = connect(upstream, max_connections=1)
+    await get(pool)
+    with pytest.raises(Disconnected):
+        await pool.request(b"PUT", b"/", [], body())
+    assert upstream.connections == 1
+
+
+async def test_a_request_whose_answer_had_begun_is_not(serve: Any, connect: Any) -> None:
+    async def script(peer: Any) -> None:
+        await stale(peer)
+        await peer.send(b"H")
+
+    upstream = await serve(script, hello)
+    pool = connect(upstream, max_connections=1)
+    await get(pool)
+    with pytest.raises(Disconnected):
+        await get(pool)
+    assert upstream.connections == 1
+
+
+async def test_a_request_on_a_fresh_connection_is_not(serve: Any, connect: Any) -> None:
+    async def script(peer: Any) -> None:
+        await peer.head()
+
+    upstream = await serve(script, hello)
+    with pytest.raises(Disconnected):
+        await get(connect(upstream))
+    assert upstream.connections == 1
+
+
+async def test_nothing_is_sent_a_third_time(serve: Any, connect: Any) -> None:
+    async def script(peer: Any) -> None:
+        await peer.head()
+
+    upstream = await serve(stale, script, hello)
+    pool = connect(upstream, max_connections=1)
+    await get(pool)
+    with pytest.raises(Disconnected):
+        await get(pool)
+    assert upstream.connections == 2
+    assert await get(pool) == b"hello", "and its slot is free again"
+
+
+async def test_a_second_attempt_that_cannot_connect_says_that_the_first_may_have_arrived() -> None:
+    served = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HELLO)
+        await reader.readuntil(b"\r\n\r\n")
+        server.close()
+        writer.close()
+        served.set()
+
+    server = await asyncio.start_server(script, "127.0.0.1", 0)
+    pool = Pool("http://127.0.0.1:%d" % server.sockets[0].getsockname()[1])
+    await get(pool)
+    with pytest.raises(ConnectFailed) as error:
+        await get(pool)
+    assert error.value.sent
+    await served.wait()
+    await server.wait_closed()
+    await pool.aclose()
+
+
+# Turns
+
+
+async def test_requests_past_the_limit_are_served_in_the_order_they_came(serve: Any, connect: Any) -> None:
+    served = []
+
+    async def script(peer: Any) -> None:
+        while request := await peer.head():
+            served.append(request.split(b" ")[1])
+            await peer.send(HELLO)
+
+    pool = connect(await serve(script), max_connections=1)
+    targets = [b"/%d" % number for number in range(20)]
+    await asyncio.gather(*[pool.request(b"GET", target, []) for target in targets])
+    assert served == targets
+
+
+async def test_nobody_who_comes_later_overtakes_one_who_waits(serve: Any, connect: Any) -> None:
+    pool = connect(await serve(streaming), max_connections=1)
+    order = []
+
+    async def request(name: str) -> None:
+        response = await pool.request(b"GET", b"/", [])
+        order.append(name)
+        await response.aclose()
+
+    held = await pool.request(b"GET", b"/", [])
+    waiting = asyncio.create_task(request("who waits"))
+    await settle()
+    await held.aclose()  # the slot is free now, and the one who waits has not run yet
+    await request("who comes later")
+    await waiting
+    assert order == ["who waits", "who comes later"]
+
+
+async def test_who_waits_too_long_is_told(serve: Any, connect: Any) -> None:
+    upstream = await serve(streaming)
+    pool = connect(upstream, max_connections=1, pool_timeout_s=SOON)
+    held = await pool.request(b"GET", b"/", [])
+    with pytest.raises(PoolTimeout) as error:
+        await pool.request(b"GET", b"/", [])
+    assert not error.value.sent
+    assert not pool._waiters, "a queue of those who left would grow"
+    await held.aclose()
+    await (await pool.request(b"GET", b"/", [])).aclose()
+
+
+async def test_one_who_gives_up_waiting_takes_no_slot_along(serve: Any, connect: Any) -> None:
+    pool = connect(await serve(streaming), max_connections=1)
+    held = await pool.request(b"GET", b"/", [])
+    waiting = [asyncio.create_task(pool.request(b"GET", b"/", [])) for _ in range(3)]
+    await settle()
+    waiting[0].cancel()
+    await held.aclose()
+    waiting[1].cancel()  # its turn has come in this very moment
+    await (await waiting[2]).aclose()
+    assert [task.cancelled() for task in waiting] == [True, True, False]
+
+
+async def test_a_kept_connection_whose_new_owner_gave_up_goes_to_the_next(serve: Any, connect: Any) -> None:
+    proceed = asyncio.Event()
+
+    async def script(peer: Any) -> None:
+        await peer.head()
+        await proceed.wait()
+        await peer.send(HELLO)
+        await hello(peer)
+
+    upstream = await serve(script)
+    pool = connect(upstream, max_connections=1)
+
+    async def get_and_cancel_the_second() -> bytes | None:
+        body = await get(pool)
+        second.cancel()  # which has been given the connection, and has not run yet
+        return body
+
+    first = asyncio.create_task(get_and_cancel_the_second())
+    await settle()
+    second, third = asyncio.create_task(get(pool)), asyncio.create_task(get(pool))
+    await settle()
+    proceed.set()
+    assert (await first, await third) == (b"hello", b"hello")
+    assert second.cancelled()
+    assert upstream.connections == 1
+
+
+async def test_a_failed_connection_attempt_lets_the_next_one_try() -> None:
+    async with asyncio.timeout(10):
+        server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        server.close()
+        await server.wait_closed()
+        pool = Pool(f"http://127.0.0.1:{port}", max_connections=1)
+        results = await asyncio.gather(*[get(pool) for _ in range(5)], return_exceptions=True)
+        assert [type(result) for result in results] == [ConnectFailed] * 5
+        await pool.aclose()
+
+
+async def test_no_slot_is_lost_or_made_by_any_mixture_of_ends(serve: Any, connect: Any) -> None:
+    chance, calm = random.Random(5), asyncio.Event()
+
+    async def moody(peer: Any) -> None:
+        while await peer.head():
+            ends = ["hello", "hello", "hello and close", "cut", "reset", "garbage", "stream", "nothing"]
+            end = "stream" if calm.is_set() else chance.choice(ends)
+            if end.startswith("hello"):
+                await peer.send(HELLO)
+            elif end == "cut":
+                await peer.send(HELLO[:-2])
+            elif end == "garbage":
+                await peer.send(b"garbage\r\n\r\n")
+            elif end == "stream":
+                await peer.send(STREAM + b"0\r\n\r\n" * (not calm.is_set() and chance.randrange(2)))
+            if end == "reset":
+                peer.reset()
+            if end not in ("hello", "stream"):
+                return
+
+    async def client() -> None:
+        for _ in range(60):
+            request = asyncio.create_task(pool.request(b"GET", b"/", []))
+            if chance.random() < 0.3:
+                for _ in range(chance.randrange(8)):
+                    await asyncio.sleep(0)
+                request.cancel()
+            with suppress(UpstreamError, asyncio.CancelledError):
+                response = await request
+                if chance.random() < 0.5:
+                    async for _ in response.stream():
+                        break
+                await response.aclose()
+
+    pool = connect(await serve(moody), max_connections=4, pool_timeout_s=0.3)
+    await asyncio.gather(*[client() for _ in range(12)])
+    calm.set()
+    held = [await pool.request(b"GET", b"/", []) for _ in range(4)]
+    with pytest.raises(PoolTimeout):
+        await pool.request(b"GET", b"/", [])
+    for response in held:
+        await response.aclose()
+
+
+# The end
+
+
+def alive(kind: type[Answer] | type[Connection]) -> int:
+    return len([thing for thing in gc.get_objects() if isinstance(thing, kind)])
+
+
+async def test_a_connection_that_ended_is_forgotten_at_once(serve: Any, connect: Any) -> None:
+    async def script(peer: Any) -> None:
+        await peer.head()
+        await peer.send(HELLO)
+
+    gc.collect()
+    upstream, before = await serve(script), alive(Connection)
+    pool = connect(upstream, head_timeout_s=3600, keepalive_s=3600)
+    await get(pool)
+    await upstream.all_closed()
+    await settle()
+    gc.collect()
+    assert alive(Connection) == before
+
+
+async def test_answers_leave_no_garbage_to_collect(serve: Any, connect: Any) -> None:
+    pool = connect(await serve(hello))
+    gc.collect()
+    before = alive(Answer)
+    gc.disable()
+    try:
+        for _ in range(20):
+            await get(pool)
+        assert alive(Answer) <= before + 1, "the connection knows its last one"
+    finally:
+        gc.enable()
+
+
+async def test_a_closed_pool_closes_idle_connections_and_takes_no_request(serve: Any, connect: Any) -> None:
+    upstream = await serve(hello)
+    pool = connect(upstream)
+    await get(pool)
+    await pool.aclose()
+    await upstream.all_closed()
+    with pytest.raises(PoolClosed) as error:
+        await get(pool)
+    assert not error.value.sent
+    await pool.aclose()
+
+
+async def test_closing_lets_running_requests_end_in_the_time_it_gives(serve: Any, connect: Any) -> None:
+    proceed = asyncio.Event()
+
+    async def script(peer: Any) -> None:
+        await peer.head()
+        await proceed.wait()
+        await peer.send(HELLO)
+        await peer.rest()
+
+    upstream = await serve(script)
+    pool = connect(upstream, max_connections=1, keepalive_s=3600)
+    running, waiting = asyncio.create_task(get(pool)), asyncio.create_task(get(pool))
+    await settle()
+    closing = asyncio.create_task(pool.aclose(grace_s=60))
+    with pytest.raises(PoolClosed):
+        await waiting
+    assert not closing.done()
+    proceed.set()
+    assert await running == b"hello"
+    await closing
+    await upstream.all_closed()
+
+
+async def test_closing_cuts_requests_that_run_past_the_time_it_gives(serve: Any, connect: Any) -> None:
+    async def silent(peer: Any) -> None:
+        await peer.rest()
+
+    upstream = await serve(streaming, silent)
+    pool = connect(upstream)
+    streamed = await pool.request(b"GET", b"/", [])
+    running = asyncio.create_task(get(pool))
+    await settle()
+    await pool.aclose(grace_s=SOON)
+    with pytest.raises(Disconnected) as error:
+        await running
+    assert error.value.sent
+    with pytest.raises(Disconnected):
+        async for _ in streamed.stream():
+            pass
+    await upstream.all_closed()
+
+
+async def test_a_connection_that_is_made_while_the_pool_closes_is_closed_too(
+    serve: Any, connect: Any
+) -> None:
+    async def silent(peer: Any) -> None:
+        assert await peer.rest() == b"", "no request comes"
+
+    upstream = await serve(silent)
+    pool = connect(upstream)
+    request = asyncio.create_task(get(pool))
+    await asyncio.sleep(0)
+    await pool.aclose()
+    with pytest.raises(PoolClosed):
+        await request
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        "127.0.0.1:8001",
+        "ftp://h",
+        "http://",
+        "http://h/base",
+        "http://h?x",
+        "http://u:p@h",
+        "http://h:port",
+        "http://é",
+    ],
+)
+def test_an_address_that_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(ValueError):
+        Pool(origin)
+
+
+def test_a_pool_without_connections_is_refused() -> None:
+    with pytest.raises(ValueError):
+        Pool("http://h", max_connections=0)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate for 127.0.0.1 and its key, in one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "upstream")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "certificate.pem"
+    file.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return file
+
+
+async def test_an_https_upstream_is_used_where_its_certificate_is_trusted(certificate: Path) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(HELLO)
+        writer.close()
+
+    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_tls.load_cert_chain(certificate)
+    server = await asyncio.start_server(script, "127.0.0.1", 0, ssl=server_tls)
+    origin = "https://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
+    trusting = Pool(origin, tls=ssl.create_default_context(cafile=certificate))
+    assert [await get(trusting) for _ in range(3)] == [b"hello"] * 3
+    await trusting.aclose()
+    doubting = Pool(origin)
+    with pytest.raises(ConnectFailed):
+        await get(doubting)
+    await doubting.aclose()
+    server.close()
+    await server.wait_closed()
