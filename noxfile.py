@@ -1,0 +1,179 @@
+"""Every developer command, one session each; `./dev NAME …` runs `nox -s NAME -- …`.
+
+Task: T-001 · Spec: plan.md#two-commands
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["test", "lint", "types"]
+
+ROOT = Path(__file__).parent
+LOCK = "requirements.lock"
+AUTH, SERVICE, GATEWAY, TASKS, STACK = (
+    "libs/auth[fastapi]",
+    "libs/service",
+    "services/gateway",
+    "services/tasks",
+    "stack",
+)
+EVERYTHING = (AUTH, SERVICE, GATEWAY, TASKS, STACK)
+SOURCES = ("dev", "noxfile.py", "libs", "services", "stack", "specs", "web/tests")
+
+
+def install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ("test",)) -> None:
+    """Install `packages` editable, and their dependencies at the versions and hashes of the lock.
+
+    Remembered by what decides the outcome, so that a repeat costs nothing.
+    """
+    projects = [Path(package.partition("[")[0]) / "pyproject.toml" for package in packages]
+    inputs = [Path(LOCK), Path("pyproject.toml"), *projects]
+    state = hashlib.sha256(repr((sys.version, packages, groups)).encode())
+    for file in inputs:
+        state.update(file.read_bytes())
+    stamp = Path(session.virtualenv.location) / "installed"
+    if stamp.exists() and stamp.read_text() == state.hexdigest():
+        return
+    editables = [f"--editable={package}" for package in packages]
+    wanted = [*(f"--group={group}" for group in groups), *editables]
+    try:
+        session.install("--quiet", "--exact", f"--constraints={LOCK}", f"--build-constraints={LOCK}", *wanted)
+    except nox.command.CommandFailed:
+        session.error("The first run of a command needs the network: uv cannot install what it says above.")
+    frozen = session.run("uv", "pip", "freeze", "--exclude-editable", external=True, silent=True, log=False)
+    locked = set(re.findall(r"^[a-z0-9-]+", Path(LOCK).read_text(), re.MULTILINE))
+    loose = set(re.findall(r"^[a-z0-9-]+", str(frozen), re.MULTILINE)) - locked
+    if loose:
+        session.error(f"{LOCK} does not hold {', '.join(sorted(loose))}: run ./dev lock.")
+    stamp.write_text(state.hexdigest())
+
+
+def pytest(session: nox.Session, *paths: str) -> None:
+    """Run the tests in `paths` with the session's own options."""
+    session.run("python", "-m", "pytest", *paths, *session.posargs)
+
+
+@nox.session
+def auth(session: nox.Session) -> None:
+    """Tests of libs/auth alone."""
+    install(session, AUTH)
+    pytest(session, "libs/auth/tests")
+
+
+@nox.session
+def service(session: nox.Session) -> None:
+    """Tests of libs/service alone."""
+    install(session, SERVICE)
+    pytest(session, "libs/service/tests")
+
+
+@nox.session
+def gateway(session: nox.Session) -> None:
+    """Tests of the gateway, with the libraries it stands on."""
+    install(session, GATEWAY, AUTH, SERVICE)
+    pytest(session, "services/gateway/tests")
+
+
+@nox.session
+def tasks(session: nox.Session) -> None:
+    """Tests of the tasks service, with the libraries it stands on and a real PostgreSQL."""
+    install(session, TASKS, AUTH, SERVICE, STACK)
+    pytest(session, "services/tasks/tests")
+
+
+@nox.session
+def stack(session: nox.Session) -> None:
+    """Tests of the whole: processes, ports, signals, the demo."""
+    install(session, *EVERYTHING)
+    pytest(session, "stack/tests")
+
+
+@nox.session
+def web(session: nox.Session) -> None:
+    """The page in a real browser, on the whole stack; skipped where there is no Node or no Chromium."""
+    browsers = ("chromium", "chromium-browser", "google-chrome")
+    if not shutil.which("node"):
+        session.skip("Node is not on PATH")
+    if not os.environ.get("CHROMIUM") and not any(map(shutil.which, browsers)):
+        session.skip("no Chromium is installed (apt install chromium, or set CHROMIUM)")
+    install(session, *EVERYTHING, groups=("test", "web"))
+    pytest(session, "web/tests")
+
+
+@nox.session
+def specs(session: nox.Session) -> None:
+    """Specification, tasks and code name each other."""
+    install(session)
+    pytest(session, "specs")
+
+
+@nox.session(venv_backend="none")
+def test(session: nox.Session) -> None:
+    """All tests: the sessions of the parts, one after the other."""
+    for name in ("auth", "service", "gateway", "tasks", "stack", "specs", "web"):
+        session.notify(name, session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Layout, and what a linter sees."""
+    install(session, groups=("lint",))
+    session.run("black", "--check", "--quiet", "--diff", *SOURCES)
+    session.run("flake8", *SOURCES)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy --strict, tests included."""
+    install(session, *EVERYTHING, groups=("test", "web", "types"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def up(session: nox.Session) -> None:
+    """Start everything and keep it running."""
+    run_stack(session)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Start everything aside, and walk one user through it."""
+    run_stack(session)
+
+
+def run_stack(session: nox.Session) -> None:
+    """Become `python -m todo_stack NAME`, so that signals and the exit code have nothing between them."""
+    install(session, *EVERYTHING, groups=())
+    python = str(Path(session.bin) / "python")
+    os.environ["PATH"] = f"{session.bin}{os.pathsep}{os.environ['PATH']}"
+    sys.stdout.flush()
+    os.execv(python, [python, "-m", "todo_stack", session.name, *session.posargs])
+
+
+@nox.session(venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Make requirements.lock and dev.lock, for all platforms and versions of Python, without an index."""
+    compile_lock(session, "dev.lock", "--group=dev")
+    projects = [f"{package.partition('[')[0]}/pyproject.toml" for package in EVERYTHING]
+    ours = [f"--no-emit-package=todo-{name}" for name in ("auth", "service", "gateway", "tasks", "stack")]
+    groups = [f"--group={name}" for name in ("build", "test", "web", "lint", "types")]
+    compile_lock(session, LOCK, "--all-extras", *ours, *groups, *projects)
+
+
+def compile_lock(session: nox.Session, output: str, *arguments: str) -> None:
+    """Resolve `arguments` into `output`; the session takes options such as `--upgrade`."""
+    session.run(
+        *("uv", "pip", "compile", "--quiet", "--universal", "--python-version=3.11", "--generate-hashes"),
+        *("--no-header", "--no-annotate", "--no-emit-index-url", f"--output-file={output}"),
+        *session.posargs,
+        *arguments,
+        external=True,
+    )
