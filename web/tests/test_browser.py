@@ -1,0 +1,454 @@
+"""The page in a real Chromium, on the whole stack.
+
+Task: T-029 · Spec: plan.md#browser-tests
+"""
+
+import datetime
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
+
+pytestmark = pytest.mark.timeout(300)  # The first test waits for the stack, which may have to build the page.
+
+SignUp = Callable[..., str]
+SignIn = Callable[[Page, str], None]
+Add = Callable[[Page, str], None]
+NewContext = Callable[..., BrowserContext]
+Screenshot = Callable[[Page, str], None]
+
+
+def row(page: Page, title: str) -> Locator:
+    return page.get_by_role("listitem").filter(has_text=title)
+
+
+def box(page: Page, title: str) -> Locator:
+    return page.get_by_role("checkbox", name=f"Completed: {title}")
+
+
+def day(offset: int) -> str:
+    return (datetime.date.today() + datetime.timedelta(days=offset)).isoformat()
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("button", name="Sign out").click()
+    expect(page).to_have_url(re.compile("/sign-in$"))
+
+
+def answer(status: int, **members: object) -> Callable[[Route], None]:
+    """Answers in the gateway's place with problem details."""
+
+    def fulfil(route: Route) -> None:
+        if route.request.method == "OPTIONS":
+            route.fallback()
+            return
+        route.fulfill(
+            status=status,
+            json={"status": status, **members},
+            content_type="application/problem+json",
+            headers={"Access-Control-Allow-Origin": "*"},
+        )
+
+    return fulfil
+
+
+def test_a_task_lives_from_sign_up_to_sign_out(
+    page: Page, complaints: list[str], sign_up: SignUp, sign_in: SignIn, add: Add, screenshot: Screenshot
+) -> None:
+    email = sign_up(page)
+    expect(page.get_by_role("heading", name="Nothing to do.")).to_be_visible()
+    screenshot(page, "1-empty")
+
+    add(page, "Book the train")
+    page.reload()
+    expect(page.get_by_role("heading", name="One to do.")).to_be_visible()
+    screenshot(page, "2-created")
+
+    box(page, "Book the train").click()
+    expect(page.get_by_role("region", name="Completed")).to_contain_text("Book the train")
+    page.reload()
+    expect(box(page, "Book the train")).to_be_checked()
+    screenshot(page, "3-completed")
+
+    row(page, "Book the train").get_by_role("button").first.click()
+    dialog = page.get_by_role("dialog", name="Edit task")
+    dialog.get_by_label("Title").fill("Book the night train")
+    dialog.get_by_label("Description").fill("Window seat")
+    dialog.get_by_text("Urgent").click()
+    dialog.get_by_label("Category").fill("Travel")
+    dialog.get_by_label("Tags").fill("family, rail")
+    dialog.get_by_label("Due").fill(day(-2))
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    box(page, "Book the night train").click()
+    page.reload()
+    edited = page.get_by_role("region", name="Overdue").get_by_role("listitem")
+    for fact in (
+        "Book the night train",
+        "2 days overdue",
+        "urgent",
+        "Travel",
+        "#family",
+        "#rail",
+        "Window seat",
+    ):
+        expect(edited).to_contain_text(fact)
+    expect(page.get_by_role("heading", name="One to do, one overdue.")).to_be_visible()
+    screenshot(page, "4-edited")
+
+    edited.hover()
+    edited.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("A clean sheet.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("A clean sheet.")).to_be_visible()
+
+    sign_out(page)
+    page.goto("/")
+    expect(page).to_have_url(re.compile("/sign-in$"))
+    sign_in(page, email)
+    assert complaints == []
+
+
+def test_a_second_user_sees_nothing_of_the_first(
+    page: Page, sign_up: SignUp, sign_in: SignIn, add: Add, new_context: NewContext
+) -> None:
+    email = sign_up(page)
+    add(page, "A secret of Ada's")
+    other = new_context().new_page()
+    sign_up(other, "Grace Hopper")
+    expect(other.get_by_text("A secret of Ada's")).to_have_count(0)
+
+    sign_out(page)
+    sign_up(page, "Grace Hopper")
+    expect(page.get_by_text("A secret of Ada's")).to_have_count(0)
+    sign_out(page)
+    sign_in(page, email)
+    expect(row(page, "A secret of Ada's")).to_be_visible()
+
+
+def test_a_user_who_signs_in_from_another_tab_is_never_shown_in_the_first_ones_page(
+    page: Page, sign_up: SignUp, add: Add
+) -> None:
+    sign_up(page)
+    add(page, "A secret of Ada's")
+    page.context.clear_cookies()
+    second = page.context.new_page()
+    sign_up(second, "Grace Hopper")
+    page.evaluate(
+        "Date.now = () => new Date().getTime() + 3_600_000"
+    )  # The first user's token has to be renewed.
+    page.get_by_label("Title of the new task").fill("Whose is this?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Grace Hopper")).to_be_visible()
+    expect(page.get_by_text("A clean sheet.")).to_be_visible()
+
+
+def test_everything_is_done_with_the_keyboard_alone(page: Page, sign_up: SignUp) -> None:
+    sign_up(page)
+    keys = page.keyboard
+    for title in ("First", "Second", "Third"):
+        keys.press("n")
+        expect(page.get_by_label("Title of the new task")).to_be_focused()
+        keys.type(title)
+        keys.press("Enter")
+        expect(row(page, title)).to_be_visible()
+        keys.press("Tab")  # Out of the field, so that `n` is a shortcut again.
+
+    keys.press("/")
+    keys.type("sec")
+    expect(page.get_by_role("listitem")).to_have_count(1)
+    keys.press("Escape")
+    expect(page.get_by_role("listitem")).to_have_count(3)
+
+    row(page, "Third").get_by_role("button").first.focus()
+    keys.press("ArrowDown")
+    expect(row(page, "Second").get_by_role("button").first).to_be_focused()
+    keys.press("Space")
+    expect(box(page, "Second")).to_be_checked()
+    expect(row(page, "First").get_by_role("button").first).to_be_focused()
+
+    keys.press("Enter")
+    dialog = page.get_by_role("dialog", name="Edit task")
+    expect(dialog.get_by_label("Title")).to_be_focused()
+    keys.press("ControlOrMeta+a")
+    keys.type("First of all")
+    keys.press("Enter")
+    expect(dialog).to_be_hidden()
+    edited = row(page, "First of all").get_by_role("button").first
+    expect(edited).to_be_focused()
+
+    keys.press("Enter")
+    expect(dialog).to_be_visible()
+    keys.press("Escape")
+    expect(dialog).to_be_hidden()
+    keys.press("Delete")
+    expect(row(page, "First of all")).to_have_count(0)
+    expect(page.locator(":focus")).to_have_text("Second")
+
+    keys.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    keys.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+
+
+def test_a_focused_element_is_outlined(page: Page, sign_up: SignUp, add: Add) -> None:
+    sign_up(page)
+    add(page, "Water the plants")
+    row(page, "Water the plants").get_by_role("button").first.focus()
+    page.keyboard.press("Shift+Tab")
+    expect(box(page, "Water the plants")).to_be_focused()
+    expect(box(page, "Water the plants")).to_have_css("outline-style", "solid")
+
+
+def test_a_deletion_is_undone(page: Page, sign_up: SignUp, add: Add) -> None:
+    sign_up(page)
+    add(page, "Keep me")
+    row(page, "Keep me").hover()
+    row(page, "Keep me").get_by_role("button", name="Delete").click()
+    expect(row(page, "Keep me")).to_have_count(0)
+    page.get_by_role("button", name="Undo").click()
+    expect(row(page, "Keep me")).to_be_visible()
+    page.reload()
+    expect(row(page, "Keep me")).to_be_visible()
+
+
+def test_filters_and_search_narrow_the_list_together(page: Page, sign_up: SignUp) -> None:
+    sign_up(page)
+    for title, category, priority in (
+        ("Write the report", "Work", "high"),
+        ("Write a letter", "Home", "medium"),
+        ("Call the plumber", "Home", "high"),
+    ):
+        page.get_by_role("button", name="Details").click()
+        form = page.get_by_role("form", name="New task")
+        form.get_by_label("Title of the new task").fill(title)
+        form.get_by_label("Category").fill(category)
+        form.get_by_text(priority, exact=True).click()
+        form.get_by_role("button", name="Add").click()
+        expect(row(page, title)).to_be_visible()
+    box(page, "Write a letter").click()
+
+    bar, tasks = page.get_by_role("search"), page.get_by_role("listitem")
+    expect(bar.get_by_role("button", name="Active 2")).to_be_visible()
+    bar.get_by_role("button", name="Completed 1").click()
+    expect(tasks).to_contain_text(["Write a letter"])
+    bar.get_by_role("button", name="Active").click()
+    bar.get_by_label("Category").select_option("Home")
+    expect(tasks).to_contain_text(["Call the plumber"])
+    bar.get_by_label("Category").select_option("")
+    bar.get_by_label("Priority").select_option("high")
+    expect(tasks).to_have_count(2)
+    bar.get_by_label("Search").fill("report write")
+    expect(tasks).to_contain_text(["Write the report"])
+    bar.get_by_label("Search").fill("nothing like it")
+    page.get_by_role("button", name="Show all tasks").click()
+    expect(tasks).to_have_count(3)
+
+
+def test_every_page_of_a_long_list_is_read(page: Page, sign_up: SignUp, add: Add) -> None:
+    sign_up(page)
+    for number in range(5):
+        add(page, f"Task {number}")
+    # The service's own pages, only smaller.
+    page.route(re.compile("/api/tasks$"), lambda route: route.continue_(url=f"{route.request.url}?limit=2"))
+    page.reload()
+    expect(page.get_by_role("listitem")).to_have_count(5)
+
+
+def test_what_the_service_refuses_is_said_beside_the_field_and_nothing_typed_is_lost(
+    page: Page, sign_up: SignUp, add: Add, screenshot: Screenshot
+) -> None:
+    sign_up(page)
+    long = "x" * 201
+    page.get_by_label("Title of the new task").fill(long)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("form", name="New task").get_by_role("alert")).to_contain_text("200")
+    expect(page.get_by_label("Title of the new task")).to_have_value(long)
+    screenshot(page, "new")
+
+    add(page, "Short")
+    row(page, "Short").get_by_role("button").first.click()
+    dialog = page.get_by_role("dialog", name="Edit task")
+    dialog.get_by_label("Tags").fill(", ".join(str(number) for number in range(21)))
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("20")
+    dialog.get_by_label("Tags").fill("one")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    expect(row(page, "Short")).to_contain_text("#one")
+
+
+def test_wrong_credentials_are_said_in_words(page: Page, sign_up: SignUp) -> None:
+    email = sign_up(page)
+    sign_out(page)
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill("not the password")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert").first).to_have_text("Invalid email or password.")
+    expect(page.get_by_label("E-mail")).to_have_value(email)
+
+    page.get_by_role("link", name="Make an account").click()
+    page.get_by_label("Name").fill("Ada")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill("short")
+    page.get_by_role("button", name="Make my account").click()
+    expect(page.get_by_role("alert").first).to_have_text("Password too short.")
+
+
+def test_a_gateway_that_does_not_answer_is_said_in_words_and_tried_again(
+    page: Page, sign_up: SignUp, add: Add, screenshot: Screenshot
+) -> None:
+    sign_up(page)
+    add(page, "Survive the night")
+    everything = re.compile("/api/tasks")
+
+    page.route(everything, lambda route: route.abort("connectionrefused"))
+    page.reload()
+    failure = page.get_by_role("alert").filter(has_text="Your tasks could not be loaded.")
+    expect(failure).to_contain_text("The server cannot be reached.")
+    screenshot(page, "stopped")
+    page.unroute(everything)
+    failure.get_by_role("button", name="Try again").click()
+    expect(row(page, "Survive the night")).to_be_visible()
+
+    page.route(everything, answer(503, detail="The tasks service is down."))
+    box(page, "Survive the night").click()
+    notice = page.get_by_role("status").filter(has_text="The service does not answer right now.")
+    expect(notice).to_be_visible()
+    expect(box(page, "Survive the night")).not_to_be_checked()
+    page.unroute(everything)
+    notice.get_by_role("button", name="Try again").click()
+    expect(box(page, "Survive the night")).to_be_checked()
+
+
+def test_a_refused_token_is_replaced_once_without_a_word(page: Page, sign_up: SignUp, add: Add) -> None:
+    sign_up(page)
+    refused: list[str] = []
+
+    def refuse_first(route: Route) -> None:
+        if route.request.method == "POST" and not refused:
+            refused.append(route.request.headers["authorization"])
+            answer(401, detail="The token is not valid.")(route)
+        else:
+            route.fallback()
+
+    page.route(re.compile("/api/tasks"), refuse_first)
+    add(page, "Written at the second attempt")
+    assert len(refused) == 1
+
+
+def test_an_ended_session_leads_back_to_sign_in_and_says_so(page: Page, sign_up: SignUp, add: Add) -> None:
+    sign_up(page)
+    page.context.clear_cookies()
+    page.route(re.compile("/api/tasks"), answer(401, detail="The token is not valid."))
+    page.get_by_label("Title of the new task").fill("Too late")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/sign-in"))
+    expect(page.get_by_text("You were signed out.")).to_be_visible()
+
+
+def test_a_change_made_elsewhere_in_the_meantime_is_not_overwritten_unseen(
+    page: Page, sign_up: SignUp, add: Add
+) -> None:
+    sign_up(page)
+    add(page, "Shared")
+    row(page, "Shared").get_by_role("button").first.click()
+    dialog = page.get_by_role("dialog", name="Edit task")
+    elsewhere = page.context.new_page()
+    elsewhere.goto("/")
+    box(elsewhere, "Shared").click()
+    expect(elsewhere.get_by_role("status").filter(has_text="Completed")).to_be_visible()
+
+    based_on: list[str | None] = []
+
+    def refuse_first(route: Route) -> None:
+        if route.request.method != "PATCH":
+            route.fallback()
+            return
+        based_on.append(route.request.headers.get("if-match"))
+        if len(based_on) == 1:
+            answer(412, detail="The task has another version by now.")(route)
+        else:
+            route.fallback()
+
+    page.route(re.compile("/api/tasks"), refuse_first)
+    dialog.get_by_label("Title").fill("Shared, and mine")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("changed elsewhere")
+    expect(dialog.get_by_label("Title")).to_have_value("Shared, and mine")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    expect(box(page, "Shared, and mine")).to_be_checked()
+    assert based_on == ['"1"', '"2"']
+
+
+def test_the_page_talks_to_its_own_server_and_the_gateway_only(
+    page: Page, sign_up: SignUp, add: Add, addresses: set[str]
+) -> None:
+    origins: set[str] = set()
+    page.on("request", lambda request: origins.add("{0.scheme}://{0.netloc}".format(urlsplit(request.url))))
+    sign_up(page)
+    add(page, "Private")
+    assert origins == addresses
+
+
+def test_the_token_is_kept_in_memory_only(page: Page, sign_up: SignUp, add: Add) -> None:
+    sign_up(page)
+    add(page, "Private")
+    kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert "eyJ" not in kept
+    assert all(cookie["httpOnly"] for cookie in page.context.cookies() if "session" in cookie["name"])
+
+
+def test_injected_markup_runs_no_script(page: Page, sign_up: SignUp) -> None:
+    sign_up(page)
+    page.evaluate("""() => {
+            window.violations = [];
+            addEventListener("securitypolicyviolation", (event) => violations.push(event.effectiveDirective));
+            const script = document.createElement("script");
+            script.textContent = "document.title = 'taken over'";
+            document.body.append(script);
+            const image = `<img src="/nothing" onerror="document.title = 'taken over'">`;
+            document.body.insertAdjacentHTML("beforeend", image);
+        }""")
+    page.wait_for_function("violations.length === 2")
+    assert page.evaluate("violations") == ["script-src-elem", "script-src-attr"]
+    assert page.title() == "Todo"
+
+
+def test_dark_mode_follows_the_system_and_the_choice_of_the_person(
+    new_context: NewContext, sign_up: SignUp, add: Add, screenshot: Screenshot
+) -> None:
+    page = new_context(color_scheme="dark").new_page()
+    sign_up(page)
+    add(page, "Look at the stars")
+    assert _lightness(page) < 50
+    screenshot(page, "dark")
+    page.get_by_text("Light", exact=True).click()
+    assert _lightness(page) > 200
+    page.reload()
+    assert _lightness(page) > 200
+    page.get_by_text("As the system").click()
+    assert _lightness(page) < 50
+
+
+def _lightness(page: Page) -> float:
+    """The mean of red, green and blue, 0 to 255, of the page's background."""
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    channels = [float(channel) for channel in re.findall(r"[\d.]+", color)[:3]]
+    return sum(channels) / 3
+
+
+def test_the_page_fits_a_phone(
+    new_context: NewContext, sign_up: SignUp, add: Add, screenshot: Screenshot
+) -> None:
+    page = new_context(width=360, height=740).new_page()
+    sign_up(page)
+    add(page, "A title without a space: " + "w" * 120)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    screenshot(page, "list")
+    row(page, "A title").get_by_role("button").first.click()
+    expect(page.get_by_role("button", name="Save")).to_be_in_viewport()
+    screenshot(page, "dialog")
