@@ -14,7 +14,7 @@ from todo_auth.identity import Identity
 from todo_auth.verifier import Verifier
 
 
-def current_identity(connection: HTTPConnection) -> Identity:
+async def current_identity(connection: HTTPConnection) -> Identity:
     """The identity that `todo_auth.asgi.Authenticate` found. Raises CredentialsMissing where that middleware
     did not run.
     """
