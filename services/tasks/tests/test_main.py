@@ -93,7 +93,7 @@ def test_a_port_that_is_taken_is_one_sentence(url: str) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         failed = command("serve", DATABASE_URL=url, IDENTITY_SECRET=SECRET, TASKS_PORT=str(port))
-    assert failed.returncode == 1
+    assert failed.returncode == 2
     assert failed.stderr.splitlines()[-1] == (
         f"error: TASKS_PORT: cannot listen on port {port} of 127.0.0.1: address already in use."
     )

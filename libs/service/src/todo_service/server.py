@@ -1,44 +1,49 @@
-"""A service's process: one server on one address, and a clear word when the address is taken.
+"""A service's process: the server on one address, and a clear word when the address is taken.
 
 Task: T-015 · Spec: plan.md#service-settings
 """
 
-import importlib.util
 import socket
-from typing import Literal
+from contextlib import suppress
 
 import uvicorn
-from starlette.types import ASGIApp
+from uvicorn.supervisors import Multiprocess
 
 from todo_service.settings import SettingsError
 
-_LOOP: Literal["uvloop", "asyncio"] = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
+_KEEP_ALIVE_S = 75  # longer than load balancers and the gateway keep theirs: they are to end connections
 
 
-def serve(app: ASGIApp, *, host: str, port: int, port_setting: str) -> None:
+def serve(factory: str, *, host: str, port: int, port_setting: str, workers: int = 1) -> None:
     """Serves until SIGTERM or Ctrl-C; running requests get 10 s to end.
 
-    `port_setting`: the variable that moves the port. Raises SettingsError when the address cannot be had.
+    `factory`: `module:function` that makes the application, once in each of `workers` processes, which share
+    the port. `port_setting`: the variable that moves it. Raises SettingsError when the address cannot be had.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=_family(host), backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        why = error.strerror or "it cannot be had"
-        raise SettingsError([f"port {port} on {host}: {why}. {port_setting} moves it."]) from None
-    with listener:
-        config = uvicorn.Config(
-            app,
-            loop=_LOOP,
-            http="httptools",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=10,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+        why = (error.strerror or "not an address").lower()
+        raise SettingsError([f"{port_setting}: cannot listen on port {port} of {host}: {why}."]) from None
+    config = uvicorn.Config(
+        factory,
+        factory=True,
+        workers=workers,
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=10,
+    )
+    with listener, suppress(KeyboardInterrupt):
+        if workers > 1:
+            Multiprocess(config, sockets=[listener]).run()
+            return
+        server = uvicorn.Server(config)
+        server.run(sockets=[listener])
+        if not server.started:
+            raise SystemExit(3)  # uvicorn has said why

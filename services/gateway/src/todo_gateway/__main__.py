@@ -7,7 +7,6 @@ import argparse
 
 from todo_service import logs, server, settings
 
-from todo_gateway.app import create_app
 from todo_gateway.settings import GatewaySettings
 
 
@@ -25,7 +24,7 @@ def main() -> None:
         logs.configure(configured.log_level, as_json=configured.env == "production")
         if command == "serve":
             server.serve(
-                create_app(configured),
+                "todo_gateway.app:from_environment",
                 host=configured.gateway_host,
                 port=configured.gateway_port,
                 port_setting="GATEWAY_PORT",

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.routing import Mount
 from todo_auth import Authenticate, IdentityMinter, Verifier
-from todo_service import health, problems
+from todo_service import health, logs, problems, settings
 from todo_service.problems import Problems
 from todo_service.requests import Requests
 
@@ -25,15 +25,15 @@ from todo_gateway.settings import GatewaySettings
 from todo_gateway.upstream import Pool, UpstreamError
 
 
-def create_app(settings: GatewaySettings, *, verifier: Verifier | None = None) -> FastAPI:
+def create_app(configured: GatewaySettings, *, verifier: Verifier | None = None) -> FastAPI:
     """The gateway as an ASGI application. `verifier`: another than the settings', in tests."""
-    verifier = verifier or settings.verifier()
+    verifier = verifier or configured.verifier()
     pool = Pool(
-        settings.tasks_url[0],
-        max_connections=settings.max_upstream_connections,
-        head_timeout_s=settings.upstream_timeout,
+        configured.tasks_url[0],
+        max_connections=configured.max_upstream_connections,
+        head_timeout_s=configured.upstream_timeout,
     )
-    minter = IdentityMinter(settings.identity_secret, audience=settings.trust_domain)
+    minter = IdentityMinter(configured.identity_secret, audience=configured.trust_domain)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -46,11 +46,11 @@ def create_app(settings: GatewaySettings, *, verifier: Verifier | None = None) -
         return parts if await _is_ready(pool) else [*parts, "tasks service"]
 
     limits = Limits(
-        settings.max_target_bytes,
-        settings.max_headers,
-        settings.max_header_bytes,
-        settings.max_body_bytes,
-        settings.body_timeout,
+        configured.max_target_bytes,
+        configured.max_headers,
+        configured.max_header_bytes,
+        configured.max_body_bytes,
+        configured.body_timeout,
     )
     app = FastAPI(
         title="Todo API",
@@ -59,7 +59,7 @@ def create_app(settings: GatewaySettings, *, verifier: Verifier | None = None) -
         redirect_slashes=False,
         middleware=[
             Middleware(Requests),
-            Middleware(Cors, origins=settings.cors_origins),
+            Middleware(Cors, origins=configured.cors_origins),
             Middleware(Problems),
             Middleware(Edge, limits=limits),
         ],
@@ -71,6 +71,13 @@ def create_app(settings: GatewaySettings, *, verifier: Verifier | None = None) -
     )
     problems.install(app)
     return app
+
+
+def from_environment() -> FastAPI:
+    """For a server that makes the application itself, once in each of its processes."""
+    configured = settings.load(GatewaySettings)
+    logs.configure(configured.log_level, as_json=configured.env == "production")
+    return create_app(configured)
 
 
 async def _is_ready(pool: Pool) -> bool:

@@ -5,7 +5,6 @@ Task: T-017 · Spec: plan.md#migrations
 
 import argparse
 import logging
-import socket
 import sys
 from typing import TypeVar
 
@@ -91,33 +90,19 @@ def _serve(settings: TasksSettings) -> int:
     finally:
         engine.dispose()
 
-    # Looked at first, since the server's own words for it are a trace of what it does.
-    with socket.socket(socket.AF_INET6 if ":" in settings.tasks_host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.tasks_host, settings.tasks_port))
-        except OSError as error:
-            return _fail(
-                f"TASKS_PORT: cannot listen on port {settings.tasks_port} of {settings.tasks_host}: "
-                f"{(error.strerror or 'not an address').lower()}."
-            )
+    # Only here: the commands on the database need no web framework.
+    from todo_service import server
 
-    import uvicorn
-
-    uvicorn.run(
-        "todo_tasks.app:from_environment",
-        factory=True,
-        host=settings.tasks_host,
-        port=settings.tasks_port,
-        workers=settings.tasks_workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=10,
-        # The gateway keeps its connections; it should be the one that ends them.
-        timeout_keep_alive=75,
-    )
+    try:
+        server.serve(
+            "todo_tasks.app:from_environment",
+            host=settings.tasks_host,
+            port=settings.tasks_port,
+            port_setting="TASKS_PORT",
+            workers=settings.tasks_workers,
+        )
+    except SettingsError as error:
+        refuse(error)
     return 0
 
 
