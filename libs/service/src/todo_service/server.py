@@ -3,6 +3,7 @@
 Task: T-015 · Spec: plan.md#service-settings
 """
 
+import os
 import socket
 from contextlib import suppress
 
@@ -24,7 +25,10 @@ def serve(factory: str, *, host: str, port: int, port_setting: str, workers: int
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        why = (error.strerror or "not an address").lower()
+        # socket.create_server adds the address to the system's words; a name that is none has no errno of its own.
+        why = (
+            "not an address" if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0).lower()
+        )
         raise SettingsError([f"{port_setting}: cannot listen on port {port} of {host}: {why}."]) from None
     config = uvicorn.Config(
         factory,

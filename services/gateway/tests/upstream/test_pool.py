@@ -1,30 +1,14 @@
-"""Many requests over few connections: reuse, turns, what is sent twice and what never is, and a clean end."""
+"""Many requests over few connections: reuse, turns, and a clean end."""
 
 import asyncio
 import collections
-import datetime
 import gc
-import ipaddress
-import os
 import random
-import ssl
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from todo_gateway.upstream import (
-    ConnectFailed,
-    Disconnected,
-    Pool,
-    PoolClosed,
-    PoolTimeout,
-    UpstreamError,
-)
+from todo_gateway.upstream import ConnectFailed, Disconnected, Pool, PoolClosed, PoolTimeout, UpstreamError
 from todo_gateway.upstream.answer import Answer
 from todo_gateway.upstream.http1 import Connection
 
@@ -54,9 +38,6 @@ async def settle() -> None:
     """Let everything that can run, run."""
     for _ in range(20):
         await asyncio.sleep(0)
-
-
-# Reuse
 
 
 async def test_requests_one_after_another_share_a_connection(serve: Any, connect: Any) -> None:
@@ -136,176 +117,6 @@ async def test_an_expired_connection_is_not_used_even_before_it_is_closed(serve:
     await get(pool)
     await get(pool)
     assert upstream.connections == 2
-
-
-# What nobody asked for
-
-
-@pytest.mark.parametrize("extra", [OK + b"content-length: 6\r\n\r\nforged", b"x", b"\r\n"])
-async def test_an_answer_that_nobody_asked_for_is_never_taken_for_the_next_one(
-    extra: bytes, serve: Any, connect: Any
-) -> None:
-    say_it = asyncio.Event()
-
-    async def script(peer: Any) -> None:
-        await peer.head()
-        await peer.send(HELLO)
-        await say_it.wait()
-        await peer.send(extra)
-        assert await peer.rest() == b"", "no other request comes"
-
-    upstream = await serve(script, hello)
-    pool = connect(upstream)
-    assert await get(pool) == b"hello"
-    say_it.set()
-    await upstream.all_closed()
-    assert await get(pool) == b"hello"
-    assert upstream.connections == 2
-
-
-async def test_a_second_answer_right_behind_the_first_is_never_taken_for_the_next_one(
-    serve: Any, connect: Any
-) -> None:
-    async def script(peer: Any) -> None:
-        await peer.head()
-        await peer.send(HELLO + OK + b"x-forged: 1\r\ncontent-length: 6\r\n\r\nforged")
-        assert await peer.rest() == b"", "no other request comes"
-
-    upstream = await serve(script, hello)
-    pool = connect(upstream)
-    first = await pool.request(b"GET", b"/", [])
-    assert (first.headers, first.body) == ([(b"content-length", b"5")], b"hello")
-    assert await get(pool) == b"hello"
-    assert upstream.connections == 2
-
-
-async def test_it_is_noticed_even_where_the_event_loop_has_not_read_it_yet(serve: Any, connect: Any) -> None:
-    peers = []
-
-    async def script(peer: Any) -> None:
-        peers.append(peer)
-        await hello(peer)
-
-    upstream = await serve(script)
-    pool = connect(upstream)
-    assert await get(pool) == b"hello"
-    os.write(peers[0].writer.get_extra_info("socket").fileno(), OK + b"content-length: 6\r\n\r\nforged")
-    assert await get(pool) == b"hello"  # begins in the same turn of the event loop
-    assert upstream.connections == 2
-
-
-# Sent twice, or never
-
-
-async def stale(peer: Any) -> None:
-    """Answers once, and closes the connection at the next request as if it had been on its way out."""
-    await peer.head()
-    await peer.send(HELLO)
-    await peer.head()
-
-
-@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"])
-async def test_an_idempotent_request_on_a_stale_connection_is_sent_once_more(
-    method: bytes, serve: Any, connect: Any
-) -> None:
-    again = []
-
-    async def script(peer: Any) -> None:
-        again.append(await peer.reader.readuntil(b"\r\n\r\nabc"))
-        await peer.send(HELLO if method != b"HEAD" else OK + b"content-length: 5\r\n\r\n")
-        await peer.rest()
-
-    upstream = await serve(stale, script)
-    pool = connect(upstream, max_connections=1)
-    await get(pool)
-    response = await pool.request(method, b"/again", [(b"x-a", b"1")], b"abc")
-    assert response.status == 200
-    assert again[0].startswith(method + b" /again ") and b"\r\nx-a: 1\r\n" in again[0]
-    assert upstream.connections == 2
-
-
-@pytest.mark.parametrize("method", [b"POST", b"PATCH"])
-async def test_another_request_on_a_stale_connection_is_not(method: bytes, serve: Any, connect: Any) -> None:
-    upstream = await serve(stale, hello)
-    pool = connect(upstream, max_connections=1)
-    await get(pool)
-    with pytest.raises(Disconnected) as error:
-        await pool.request(method, b"/", [], b"abc")
-    assert error.value.sent, "it may have been done"
-    assert upstream.connections == 1
-
-
-async def test_a_request_whose_body_cannot_be_given_again_is_not(serve: Any, connect: Any) -> None:
-    async def body() -> AsyncIterator[bytes]:
-        yield b"abc"
-
-    upstream = await serve(stale, hello)
-    pool = connect(upstream, max_connections=1)
-    await get(pool)
-    with pytest.raises(Disconnected):
-        await pool.request(b"PUT", b"/", [], body())
-    assert upstream.connections == 1
-
-
-async def test_a_request_whose_answer_had_begun_is_not(serve: Any, connect: Any) -> None:
-    async def script(peer: Any) -> None:
-        await stale(peer)
-        await peer.send(b"H")
-
-    upstream = await serve(script, hello)
-    pool = connect(upstream, max_connections=1)
-    await get(pool)
-    with pytest.raises(Disconnected):
-        await get(pool)
-    assert upstream.connections == 1
-
-
-async def test_a_request_on_a_fresh_connection_is_not(serve: Any, connect: Any) -> None:
-    async def script(peer: Any) -> None:
-        await peer.head()
-
-    upstream = await serve(script, hello)
-    with pytest.raises(Disconnected):
-        await get(connect(upstream))
-    assert upstream.connections == 1
-
-
-async def test_nothing_is_sent_a_third_time(serve: Any, connect: Any) -> None:
-    async def script(peer: Any) -> None:
-        await peer.head()
-
-    upstream = await serve(stale, script, hello)
-    pool = connect(upstream, max_connections=1)
-    await get(pool)
-    with pytest.raises(Disconnected):
-        await get(pool)
-    assert upstream.connections == 2
-    assert await get(pool) == b"hello", "and its slot is free again"
-
-
-async def test_a_second_attempt_that_cannot_connect_says_that_the_first_may_have_arrived() -> None:
-    served = asyncio.Event()
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(HELLO)
-        await reader.readuntil(b"\r\n\r\n")
-        server.close()
-        writer.close()
-        served.set()
-
-    server = await asyncio.start_server(script, "127.0.0.1", 0)
-    pool = Pool("http://127.0.0.1:%d" % server.sockets[0].getsockname()[1])
-    await get(pool)
-    with pytest.raises(ConnectFailed) as error:
-        await get(pool)
-    assert error.value.sent
-    await served.wait()
-    await server.wait_closed()
-    await pool.aclose()
-
-
-# Turns
 
 
 async def test_requests_past_the_limit_are_served_in_the_order_they_came(serve: Any, connect: Any) -> None:
@@ -447,9 +258,6 @@ async def test_no_slot_is_lost_or_made_by_any_mixture_of_ends(serve: Any, connec
         await response.aclose()
 
 
-# The end
-
-
 def alive(kind: type[Answer] | type[Connection]) -> int:
     return len([thing for thing in gc.get_objects() if isinstance(thing, kind)])
 
@@ -549,81 +357,3 @@ async def test_a_connection_that_is_made_while_the_pool_closes_is_closed_too(
     await pool.aclose()
     with pytest.raises(PoolClosed):
         await request
-
-
-# Addresses
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "",
-        "127.0.0.1:8001",
-        "ftp://h",
-        "http://",
-        "http://h/base",
-        "http://h?x",
-        "http://u:p@h",
-        "http://h:port",
-        "http://é",
-    ],
-)
-def test_an_address_that_is_no_origin_is_refused(origin: str) -> None:
-    with pytest.raises(ValueError):
-        Pool(origin)
-
-
-def test_a_pool_without_connections_is_refused() -> None:
-    with pytest.raises(ValueError):
-        Pool("http://h", max_connections=0)
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    """A certificate for 127.0.0.1 and its key, in one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "upstream")])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path / "certificate.pem"
-    file.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return file
-
-
-async def test_an_https_upstream_is_used_where_its_certificate_is_trusted(certificate: Path) -> None:
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(HELLO)
-        writer.close()
-
-    server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_tls.load_cert_chain(certificate)
-    server = await asyncio.start_server(script, "127.0.0.1", 0, ssl=server_tls)
-    origin = "https://127.0.0.1:%d" % server.sockets[0].getsockname()[1]
-    trusting = Pool(origin, tls=ssl.create_default_context(cafile=certificate))
-    assert [await get(trusting) for _ in range(3)] == [b"hello"] * 3
-    await trusting.aclose()
-    doubting = Pool(origin)
-    with pytest.raises(ConnectFailed):
-        await get(doubting)
-    await doubting.aclose()
-    server.close()
-    await server.wait_closed()

@@ -25,8 +25,8 @@ class Answer:
     `status` is 0 until the head is there. `headers` are raw, names in lower case, in their order.
     `keep_alive` means something once `is_complete`: the answer ended by itself, its sender keeps the
     connection, and nothing came behind it. `without_body`: there is no body, whatever the head says (the
-    request was HEAD). A head of more than `max_head_bytes` is refused, and so are as many bytes in a row that
-    bring no body (trailers, chunk extensions, 1xx).
+    request was HEAD). Header names and values of more than `max_head_bytes` are refused, and so are twice as
+    many bytes in a row that bring nothing: a head without an end, 1xx, chunk extensions, trailers.
     """
 
     __slots__ = (

@@ -148,8 +148,6 @@ class Connection(asyncio.Protocol):
         """Close at once; whoever waits for the answer gets `Disconnected`."""
         self._fail(Disconnected("the connection was closed before the answer was complete", sent=True))
 
-    # What the transport reports
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (asyncio)."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
@@ -203,15 +201,14 @@ class Connection(asyncio.Protocol):
             self._drained.set_result(None)
         self._drained = None
 
-    # Sending a body
-
     async def _send(self, body: AsyncIterable[bytes], length: int | None) -> None:
         left = length
         async for piece in body:
             if not piece:
                 continue
             if left is None:
-                self._transport.writelines((b"%x\r\n" % len(piece), piece, b"\r\n"))
+                # Not writelines: asyncio's forgets to pause the upload in Python 3.12.1 and 3.13.0.
+                self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
             elif len(piece) <= left:
                 left -= len(piece)
                 self._transport.write(piece)
@@ -234,8 +231,6 @@ class Connection(asyncio.Protocol):
     def _stop_upload(self) -> None:
         if self._upload is not None and not self._upload.done():
             self._upload.cancel()
-
-    # Waiting, and its limits
 
     async def _wait(self) -> None:
         self._waiter = self._loop.create_future()

@@ -80,8 +80,8 @@ class Pool:
     request to the head of the answer, `read_timeout_s` for the next byte after it. The time that a caller
     takes to produce a body or to read one is never counted. An idle connection is closed after `keepalive_s`:
     keep it under the upstream's own limit (uvicorn's is 5 s), or requests meet connections that are just
-    being closed. `max_head_bytes` bounds the answer's head. `tls` replaces the default context of an https
-    origin.
+    being closed. `max_head_bytes` bounds the names and values of an answer's headers. `tls` replaces the
+    default context of an https origin.
 
     Belongs to one event loop. Raises `ValueError` for an origin that is none.
     """
