@@ -20,7 +20,9 @@ interface Attempt {
 }
 
 async function submit(purpose: Purpose, form: FormData): Promise<Attempt> {
-  const [name = "", email = "", password = ""] = ["name", "email", "password"].map((key) => String(form.get(key) ?? ""));
+  const [name = "", email = "", password = ""] = ["name", "email", "password"].map((key) =>
+    String(form.get(key) ?? ""),
+  );
   try {
     const { error } =
       purpose === "sign-up"

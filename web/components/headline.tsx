@@ -6,7 +6,21 @@
 import { isOverdue } from "@/lib/due";
 import type { Task } from "@/lib/tasks";
 
-const NUMBERS = ["Nothing", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven", "Twelve"];
+const NUMBERS = [
+  "Nothing",
+  "One",
+  "Two",
+  "Three",
+  "Four",
+  "Five",
+  "Six",
+  "Seven",
+  "Eight",
+  "Nine",
+  "Ten",
+  "Eleven",
+  "Twelve",
+];
 
 /** 4 as “Four”; past twelve in digits. */
 function inWords(count: number): string {

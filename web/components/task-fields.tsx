@@ -36,13 +36,7 @@ export function TaskFields({ task, categories, errors }: Props) {
         <input name="due_date" type="date" className="field" defaultValue={toDateInput(task?.due_date ?? null)} />
       </Field>
       <Field label="Category" error={errors.category}>
-        <input
-          name="category"
-          list={listId}
-          autoComplete="off"
-          className="field"
-          defaultValue={task?.category ?? ""}
-        />
+        <input name="category" list={listId} autoComplete="off" className="field" defaultValue={task?.category ?? ""} />
         <datalist id={listId}>
           {categories.map((name) => (
             <option key={name} value={name} />
@@ -117,7 +111,10 @@ export function readDraft(form: FormData, task?: Task): TaskDraft {
     description: text("description") || null,
     priority: PRIORITIES.find((priority) => priority === form.get("priority")) ?? "medium",
     category: text("category") || null,
-    tags: text("tags").split(",").map((tag) => tag.trim()).filter(Boolean),
+    tags: text("tags")
+      .split(",")
+      .map((tag) => tag.trim())
+      .filter(Boolean),
     due_date: task && due === toDateInput(task.due_date) ? task.due_date : due || null,
   };
 }

@@ -137,7 +137,11 @@ export function TaskPage({ user, gatewayUrl }: Props) {
         />
         <p className="mt-8 hidden text-sm text-quiet sm:block">
           <kbd className="key">N</kbd> new task · <kbd className="key">/</kbd> search ·{" "}
-          <button type="button" className="underline underline-offset-4 hover:text-ink" onClick={() => setIsHelpOpen(true)}>
+          <button
+            type="button"
+            className="underline underline-offset-4 hover:text-ink"
+            onClick={() => setIsHelpOpen(true)}
+          >
             all keys
           </button>
         </p>

@@ -24,13 +24,7 @@ export function ThemeChoice({ initial }: { initial: Theme }) {
           key={name}
           className="border-b-2 border-transparent hover:text-ink has-checked:border-pine has-checked:text-ink has-focus-visible:outline-2 has-focus-visible:outline-pine"
         >
-          <input
-            type="radio"
-            name="theme"
-            className="sr-only"
-            checked={theme === name}
-            onChange={() => choose(name)}
-          />
+          <input type="radio" name="theme" className="sr-only" checked={theme === name} onChange={() => choose(name)} />
           {NAMES[name]}
         </label>
       ))}

@@ -26,12 +26,13 @@ export function createAuth({ authUrl, authSecret, rateLimited }: Settings, datab
       jwt({ jwks: { rotationInterval: 30 * DAY_S, gracePeriod: DAY_S } }),
       bearer(),
     ],
-    // Counted per address and path, until the window passes without a request. Better Auth's own three sign-ins
-    // in ten seconds are too few for an office behind one address; passwords are slow to try (scrypt) either way.
+    // Per address and path. A count starts anew only after a window without a request that was let through, so
+    // that a steady trickle reaches any limit: a short window keeps the pause short for the many behind one
+    // address. For the same reason more than Better Auth's own three attempts to sign in; scrypt slows guessing too.
     rateLimit: {
       enabled: rateLimited,
-      window: 10,
-      max: 300,
+      window: 1,
+      max: 100,
       customRules: { "/sign-in/*": { window: 10, max: 20 }, "/sign-up/*": { window: 10, max: 20 } },
     },
     telemetry: { enabled: false },

@@ -1,4 +1,4 @@
-"""The page in a real Chromium, on the whole stack.
+"""What a person does with the page, in a real Chromium on the whole stack.
 
 Task: T-029 · Spec: plan.md#browser-tests
 """
@@ -6,10 +6,9 @@ Task: T-029 · Spec: plan.md#browser-tests
 import datetime
 import re
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 pytestmark = pytest.mark.timeout(300)  # The first test waits for the stack, which may have to build the page.
 
@@ -35,23 +34,6 @@ def day(offset: int) -> str:
 def sign_out(page: Page) -> None:
     page.get_by_role("button", name="Sign out").click()
     expect(page).to_have_url(re.compile("/sign-in$"))
-
-
-def answer(status: int, **members: object) -> Callable[[Route], None]:
-    """Answers in the gateway's place with problem details."""
-
-    def fulfil(route: Route) -> None:
-        if route.request.method == "OPTIONS":
-            route.fallback()
-            return
-        route.fulfill(
-            status=status,
-            json={"status": status, **members},
-            content_type="application/problem+json",
-            headers={"Access-Control-Allow-Origin": "*"},
-        )
-
-    return fulfil
 
 
 def test_a_task_lives_from_sign_up_to_sign_out(
@@ -109,40 +91,6 @@ def test_a_task_lives_from_sign_up_to_sign_out(
     expect(page).to_have_url(re.compile("/sign-in$"))
     sign_in(page, email)
     assert complaints == []
-
-
-def test_a_second_user_sees_nothing_of_the_first(
-    page: Page, sign_up: SignUp, sign_in: SignIn, add: Add, new_context: NewContext
-) -> None:
-    email = sign_up(page)
-    add(page, "A secret of Ada's")
-    other = new_context().new_page()
-    sign_up(other, "Grace Hopper")
-    expect(other.get_by_text("A secret of Ada's")).to_have_count(0)
-
-    sign_out(page)
-    sign_up(page, "Grace Hopper")
-    expect(page.get_by_text("A secret of Ada's")).to_have_count(0)
-    sign_out(page)
-    sign_in(page, email)
-    expect(row(page, "A secret of Ada's")).to_be_visible()
-
-
-def test_a_user_who_signs_in_from_another_tab_is_never_shown_in_the_first_ones_page(
-    page: Page, sign_up: SignUp, add: Add
-) -> None:
-    sign_up(page)
-    add(page, "A secret of Ada's")
-    page.context.clear_cookies()
-    second = page.context.new_page()
-    sign_up(second, "Grace Hopper")
-    page.evaluate(
-        "Date.now = () => new Date().getTime() + 3_600_000"
-    )  # The first user's token has to be renewed.
-    page.get_by_label("Title of the new task").fill("Whose is this?")
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("Grace Hopper")).to_be_visible()
-    expect(page.get_by_text("A clean sheet.")).to_be_visible()
 
 
 def test_everything_is_done_with_the_keyboard_alone(page: Page, sign_up: SignUp) -> None:
@@ -255,167 +203,6 @@ def test_every_page_of_a_long_list_is_read(page: Page, sign_up: SignUp, add: Add
     page.route(re.compile("/api/tasks$"), lambda route: route.continue_(url=f"{route.request.url}?limit=2"))
     page.reload()
     expect(page.get_by_role("listitem")).to_have_count(5)
-
-
-def test_what_the_service_refuses_is_said_beside_the_field_and_nothing_typed_is_lost(
-    page: Page, sign_up: SignUp, add: Add, screenshot: Screenshot
-) -> None:
-    sign_up(page)
-    long = "x" * 201
-    page.get_by_label("Title of the new task").fill(long)
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("form", name="New task").get_by_role("alert")).to_contain_text("200")
-    expect(page.get_by_label("Title of the new task")).to_have_value(long)
-    screenshot(page, "new")
-
-    add(page, "Short")
-    row(page, "Short").get_by_role("button").first.click()
-    dialog = page.get_by_role("dialog", name="Edit task")
-    dialog.get_by_label("Tags").fill(", ".join(str(number) for number in range(21)))
-    dialog.get_by_role("button", name="Save").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("20")
-    dialog.get_by_label("Tags").fill("one")
-    dialog.get_by_role("button", name="Save").click()
-    expect(dialog).to_be_hidden()
-    expect(row(page, "Short")).to_contain_text("#one")
-
-
-def test_wrong_credentials_are_said_in_words(page: Page, sign_up: SignUp) -> None:
-    email = sign_up(page)
-    sign_out(page)
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password").fill("not the password")
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("alert").first).to_have_text("Invalid email or password.")
-    expect(page.get_by_label("E-mail")).to_have_value(email)
-
-    page.get_by_role("link", name="Make an account").click()
-    page.get_by_label("Name").fill("Ada")
-    page.get_by_label("E-mail").fill(email)
-    page.get_by_label("Password").fill("short")
-    page.get_by_role("button", name="Make my account").click()
-    expect(page.get_by_role("alert").first).to_have_text("Password too short.")
-
-
-def test_a_gateway_that_does_not_answer_is_said_in_words_and_tried_again(
-    page: Page, sign_up: SignUp, add: Add, screenshot: Screenshot
-) -> None:
-    sign_up(page)
-    add(page, "Survive the night")
-    everything = re.compile("/api/tasks")
-
-    page.route(everything, lambda route: route.abort("connectionrefused"))
-    page.reload()
-    failure = page.get_by_role("alert").filter(has_text="Your tasks could not be loaded.")
-    expect(failure).to_contain_text("The server cannot be reached.")
-    screenshot(page, "stopped")
-    page.unroute(everything)
-    failure.get_by_role("button", name="Try again").click()
-    expect(row(page, "Survive the night")).to_be_visible()
-
-    page.route(everything, answer(503, detail="The tasks service is down."))
-    box(page, "Survive the night").click()
-    notice = page.get_by_role("status").filter(has_text="The service does not answer right now.")
-    expect(notice).to_be_visible()
-    expect(box(page, "Survive the night")).not_to_be_checked()
-    page.unroute(everything)
-    notice.get_by_role("button", name="Try again").click()
-    expect(box(page, "Survive the night")).to_be_checked()
-
-
-def test_a_refused_token_is_replaced_once_without_a_word(page: Page, sign_up: SignUp, add: Add) -> None:
-    sign_up(page)
-    refused: list[str] = []
-
-    def refuse_first(route: Route) -> None:
-        if route.request.method == "POST" and not refused:
-            refused.append(route.request.headers["authorization"])
-            answer(401, detail="The token is not valid.")(route)
-        else:
-            route.fallback()
-
-    page.route(re.compile("/api/tasks"), refuse_first)
-    add(page, "Written at the second attempt")
-    assert len(refused) == 1
-
-
-def test_an_ended_session_leads_back_to_sign_in_and_says_so(page: Page, sign_up: SignUp, add: Add) -> None:
-    sign_up(page)
-    page.context.clear_cookies()
-    page.route(re.compile("/api/tasks"), answer(401, detail="The token is not valid."))
-    page.get_by_label("Title of the new task").fill("Too late")
-    page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile("/sign-in"))
-    expect(page.get_by_text("You were signed out.")).to_be_visible()
-
-
-def test_a_change_made_elsewhere_in_the_meantime_is_not_overwritten_unseen(
-    page: Page, sign_up: SignUp, add: Add
-) -> None:
-    sign_up(page)
-    add(page, "Shared")
-    row(page, "Shared").get_by_role("button").first.click()
-    dialog = page.get_by_role("dialog", name="Edit task")
-    elsewhere = page.context.new_page()
-    elsewhere.goto("/")
-    box(elsewhere, "Shared").click()
-    expect(elsewhere.get_by_role("status").filter(has_text="Completed")).to_be_visible()
-
-    based_on: list[str | None] = []
-
-    def refuse_first(route: Route) -> None:
-        if route.request.method != "PATCH":
-            route.fallback()
-            return
-        based_on.append(route.request.headers.get("if-match"))
-        if len(based_on) == 1:
-            answer(412, detail="The task has another version by now.")(route)
-        else:
-            route.fallback()
-
-    page.route(re.compile("/api/tasks"), refuse_first)
-    dialog.get_by_label("Title").fill("Shared, and mine")
-    dialog.get_by_role("button", name="Save").click()
-    expect(dialog.get_by_role("alert")).to_contain_text("changed elsewhere")
-    expect(dialog.get_by_label("Title")).to_have_value("Shared, and mine")
-    dialog.get_by_role("button", name="Save").click()
-    expect(dialog).to_be_hidden()
-    expect(box(page, "Shared, and mine")).to_be_checked()
-    assert based_on == ['"1"', '"2"']
-
-
-def test_the_page_talks_to_its_own_server_and_the_gateway_only(
-    page: Page, sign_up: SignUp, add: Add, addresses: set[str]
-) -> None:
-    origins: set[str] = set()
-    page.on("request", lambda request: origins.add("{0.scheme}://{0.netloc}".format(urlsplit(request.url))))
-    sign_up(page)
-    add(page, "Private")
-    assert origins == addresses
-
-
-def test_the_token_is_kept_in_memory_only(page: Page, sign_up: SignUp, add: Add) -> None:
-    sign_up(page)
-    add(page, "Private")
-    kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
-    assert "eyJ" not in kept
-    assert all(cookie["httpOnly"] for cookie in page.context.cookies() if "session" in cookie["name"])
-
-
-def test_injected_markup_runs_no_script(page: Page, sign_up: SignUp) -> None:
-    sign_up(page)
-    page.evaluate("""() => {
-            window.violations = [];
-            addEventListener("securitypolicyviolation", (event) => violations.push(event.effectiveDirective));
-            const script = document.createElement("script");
-            script.textContent = "document.title = 'taken over'";
-            document.body.append(script);
-            const image = `<img src="/nothing" onerror="document.title = 'taken over'">`;
-            document.body.insertAdjacentHTML("beforeend", image);
-        }""")
-    page.wait_for_function("violations.length === 2")
-    assert page.evaluate("violations") == ["script-src-elem", "script-src-attr"]
-    assert page.title() == "Todo"
 
 
 def test_dark_mode_follows_the_system_and_the_choice_of_the_person(
