@@ -25,8 +25,9 @@ AUTH, SERVICE, GATEWAY, TASKS, STACK = (
     "services/tasks",
     "stack",
 )
+BENCH = "bench"
 EVERYTHING = (AUTH, SERVICE, GATEWAY, TASKS, STACK)
-SOURCES = ("dev", "noxfile.py", "libs", "services", "stack", "specs", "web/tests")
+SOURCES = ("dev", "noxfile.py", "libs", "services", "stack", "specs", "web/tests", "bench")
 
 
 def install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ("test",)) -> None:
@@ -115,16 +116,30 @@ def specs(session: nox.Session) -> None:
     pytest(session, "specs")
 
 
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The product beside its peers; `./dev bench --help`. Its environment is its own: peers need more."""
+    install(session, *EVERYTHING, BENCH, groups=())
+    session.run("python", "-m", "todo_bench", *session.posargs)
+
+
+@nox.session(name="bench-tests")
+def bench_tests(session: nox.Session) -> None:
+    """Tests of the yardstick itself."""
+    install(session, *EVERYTHING, BENCH)
+    pytest(session, "bench/tests")
+
+
 @nox.session(venv_backend="none")
 def test(session: nox.Session) -> None:
-    """All tests: the sessions of the parts, one after the other."""
+    """Every part's tests, one part after the other, against a real PostgreSQL."""
     for name in ("auth", "service", "gateway", "tasks", "stack", "specs", "web"):
         session.notify(name, session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Layout, and what a linter sees."""
+    """black and flake8."""
     install(session, groups=("lint",))
     session.run("black", "--check", "--quiet", "--diff", *SOURCES)
     session.run("flake8", *SOURCES)
@@ -133,19 +148,19 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy --strict, tests included."""
-    install(session, *EVERYTHING, groups=("test", "web", "types"))
+    install(session, *EVERYTHING, BENCH, groups=("test", "web", "types"))
     session.run("mypy", *session.posargs)
 
 
 @nox.session
 def up(session: nox.Session) -> None:
-    """Start everything and keep it running."""
+    """Everything on this machine, ready to use: PostgreSQL, identity provider, page, tasks, gateway."""
     run_stack(session)
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Start everything aside, and walk one user through it."""
+    """Everything started aside, one user walked from sign-up to delete, everything stopped again."""
     run_stack(session)
 
 
@@ -160,10 +175,11 @@ def run_stack(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lock(session: nox.Session) -> None:
-    """Make requirements.lock and dev.lock, for all platforms and versions of Python, without an index."""
+    """Make requirements.lock and dev.lock from every pyproject.toml; for all platforms, without an index."""
     compile_lock(session, "dev.lock", "--group=dev")
-    projects = [f"{package.partition('[')[0]}/pyproject.toml" for package in EVERYTHING]
-    ours = [f"--no-emit-package=todo-{name}" for name in ("auth", "service", "gateway", "tasks", "stack")]
+    projects = [f"{package.partition('[')[0]}/pyproject.toml" for package in (*EVERYTHING, BENCH)]
+    names = ("auth", "service", "gateway", "tasks", "stack", "bench")
+    ours = [f"--no-emit-package=todo-{name}" for name in names]
     groups = [f"--group={name}" for name in ("build", "test", "web", "lint", "types")]
     compile_lock(session, LOCK, "--all-extras", *ours, *groups, *projects)
 

@@ -2,15 +2,16 @@
 
 import os
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from todo_stack.processes import Part
 from todo_stack.terminal import Terminal
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """When a test gives up on something that has to happen. No test judges how long it takes."""
 
 
@@ -27,6 +28,16 @@ def eventually() -> Callable[[Callable[[], bool]], bool]:
         return True
 
     return wait
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A directory outside of pytest's own, which every pytest that starts closes to other accounts.
+
+    Under root PostgreSQL runs as one of them, and would lose its data in the middle of a test.
+    """
+    with tempfile.TemporaryDirectory(prefix="todo-stack-") as directory:
+        yield Path(directory)
 
 
 @pytest.fixture

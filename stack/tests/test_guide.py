@@ -10,7 +10,7 @@ STACK = Stack(
     "http://localhost:8000",
     "http://localhost:3000",
     Issuer("better-auth", "http://localhost:3000", "http://localhost:3000/api/auth", "Better Auth in web/"),
-    User("demo@example.com", "it's [red]"),
+    User("demo@example.com", "it's"),
 )
 
 
@@ -22,7 +22,7 @@ def test_it_names_the_page_the_gateway_the_demo_user_and_three_commands() -> Non
         "demo@example.com",
         *curl_lines(STACK),
     ):
-        assert part.replace("[red]", r"\[red]") in text
+        assert part in text
     assert len(curl_lines(STACK)) == 3
 
 

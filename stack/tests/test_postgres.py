@@ -3,6 +3,7 @@
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import psycopg2
@@ -24,9 +25,9 @@ def query(url: str, statement: str) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+def server() -> Iterator[Postgres]:
     """One server for the tests that do not stop it."""
-    with Postgres(tmp_path_factory.mktemp("postgres"), durable=False) as running:
+    with TemporaryDirectory() as directory, Postgres(Path(directory), durable=False) as running:
         yield running
 
 

@@ -43,6 +43,7 @@ def test_production_does_not_read_the_file(tmp_path: Path) -> None:
         ({"TASKS_PORT": "8000"}, "three different ports"),
         ({"IDENTITY_SECRET": "hunter2"}, "IDENTITY_SECRET is too short"),
         ({"IDENTITY_SECRET": "x" * 32 + ",hunter2"}, "IDENTITY_SECRET is too short"),
+        ({"TODO_READY_FILE": "/nowhere/ready.json"}, "TODO_READY_FILE is in a directory"),
         ({"ENV": "production"}, "ENV=production and neither"),
         ({"BETTER_AUTH_URL": "https://a.example", "NEON_AUTH_BASE_URL": "https://b.example"}, "both set"),
     ],

@@ -22,6 +22,9 @@ from todo_stack.ports import free_port
 from todo_stack.postgres import Postgres
 from todo_stack.settings import ROOT
 
+# Whole stacks are started here, on machines that may have much else to do.
+pytestmark = pytest.mark.timeout(600)
+
 Eventually = Callable[[Callable[[], bool]], bool]
 PORTS = ("GATEWAY_PORT", "TASKS_PORT", "WEB_PORT")
 

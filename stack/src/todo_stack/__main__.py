@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
 
 from todo_stack.data import DataDirectory
+from todo_stack.databases import require_answer
 from todo_stack.demo import walk
 from todo_stack.errors import StackError
 from todo_stack.guide import guide
@@ -57,6 +58,8 @@ async def _up(environ: Mapping[str, str]) -> None:
     terminal = Terminal()
     settings = Settings.load(environ)
     with DataDirectory(settings.data_dir) as data:
+        if settings.ready_file:
+            settings.ready_file.unlink(missing_ok=True)  # A former start's.
         async with _processes(terminal, data) as processes:
             with terminal:
                 stack = await start(settings, data, processes, terminal)
@@ -76,7 +79,10 @@ def _demo() -> None:
         aside = {setting: str(free_port()) for setting in PORTS} | {"TODO_DATA_DIR": directory}
         settings = Settings.load({**os.environ, **aside})
         if "DATABASE_URL" in settings.environment:
-            aside["DATABASE_URL"] = resources.enter_context(temporary(settings.environment["DATABASE_URL"]))
+            given = settings.environment["DATABASE_URL"]
+            require_answer(given, "DATABASE_URL")
+            aside["DATABASE_URL"] = resources.enter_context(temporary(given))
+            aside["DATABASE_DIRECT_URL"] = ""
             settings = Settings.load({**os.environ, **aside})
         asyncio.run(_walk(settings))
 
@@ -88,7 +94,7 @@ async def _walk(settings: Settings) -> None:
             with terminal:
                 stack = await start(settings, data, processes, terminal)
                 await walk(stack.gateway_url, stack.issuer.endpoints, terminal)
-    terminal.say(f"[green]✓[/green] The demo passed with {stack.issuer.name}, in {_time_taken()}.")
+    terminal.say(f"The demo passed with {stack.issuer.name}, in {_time_taken()}.")
 
 
 @asynccontextmanager

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+import psutil
+
 from todo_stack.errors import StackError
 
 STOP_S = 20.0
@@ -92,9 +94,6 @@ def locked(file: TextIO) -> bool:
 def _owner_lives(lock: TextIO) -> bool:
     lock.seek(0)
     try:
-        os.kill(int(lock.read()), 0)
-    except (ValueError, ProcessLookupError):
+        return psutil.Process(int(lock.read())).status() != psutil.STATUS_ZOMBIE
+    except (ValueError, psutil.NoSuchProcess):
         return False
-    except PermissionError:  # Another account's.
-        return True
-    return True

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg2
-from psycopg2 import sql
+from psycopg2 import errors, sql
 from psycopg2.extensions import connection
 
 from todo_stack.errors import StackError
@@ -35,11 +35,17 @@ def _connected(url: str) -> Iterator[connection]:
 
 
 def create_database(url: str, name: str) -> str:
-    """Make the database `name` on the server of `url` where it is missing, and return the URL of it."""
+    """Make the database `name` on the server of `url` where it is missing, and return the URL of it.
+
+    Raises `StackError` when the user of `url` may not.
+    """
     with _connected(url) as server, server.cursor() as cursor:
         cursor.execute("SELECT FROM pg_database WHERE datname = %s", (name,))
         if not cursor.rowcount:
-            cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            try:
+                cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            except errors.InsufficientPrivilege:
+                raise StackError(f"The user of the database may not make another one ({name}).") from None
     return urlunsplit(urlsplit(url)._replace(path=f"/{quote(name)}"))
 
 

@@ -6,15 +6,13 @@ Task: T-004 · Spec: plan.md#processes
 import json
 import shlex
 
-from rich.markup import escape
-
 from todo_stack.up import Stack
 
 _TOKEN_OF = """python3 -c 'import json,sys; print(json.load(sys.stdin)["token"])'"""
 
 
 def guide(stack: Stack) -> str:
-    """Return the text that `./dev up` ends with, in rich's markup."""
+    """Return the text that a start ends with."""
     lines = [
         f"  gateway    {stack.gateway_url}  (its API: {stack.gateway_url}/docs)",
         f"  issuer     {stack.issuer.url}  ({stack.issuer.name})",
@@ -24,7 +22,7 @@ def guide(stack: Stack) -> str:
     if stack.demo_user:
         lines.append(f"  demo user  {stack.demo_user.email}, password {stack.demo_user.password}")
     lines += ["", "Try it:", "", *(f"  {line}" for line in curl_lines(stack))]
-    return escape("\n".join(lines))
+    return "\n".join(lines)
 
 
 def curl_lines(stack: Stack) -> list[str]:

@@ -77,6 +77,8 @@ async def build_web(environment: Mapping[str, str], processes: Processes, termin
 
     Raises `StackError` when npm or the build fails. Two starts at the same time build once.
     """
+    # With NODE_ENV=production npm would leave out what the build needs.
+    environment = {name: value for name, value in environment.items() if name != "NODE_ENV"}
     with (WEB / "package.json").open() as lock:
         while not locked(lock):
             await asyncio.sleep(0.2)

@@ -84,15 +84,16 @@ class Postgres:
         made = subprocess.run(
             [
                 str(_installation() / "bin" / "initdb"),
-                *(
-                    f"--pgdata={unfinished}",
-                    "--username=postgres",
-                    "--auth=scram-sha-256",
-                    f"--pwfile={password_file}",
-                ),
+                f"--pgdata={unfinished}",
+                "--username=postgres",
+                "--auth=scram-sha-256",
+                f"--pwfile={password_file}",
                 # One collation on every machine, whatever its C library knows, with Unicode's letter cases.
-                *("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
-                *(() if self._durable else ("--no-sync",)),
+                "--encoding=UTF8",
+                "--locale=C",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                *([] if self._durable else ["--no-sync"]),
             ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -104,8 +105,9 @@ class Postgres:
             extra_groups=[] if self.account else None,
         )
         if made.returncode:
-            last = made.stdout.strip().splitlines()[-1:] or ["no output"]
-            raise StackError(f"PostgreSQL could not make its data directory {self._cluster}: {last[0]}")
+            raise StackError(
+                f"PostgreSQL cannot make its data directory. initdb says:\n{made.stdout.strip()}"
+            )
         unfinished.rename(self._cluster)
 
     def _check_version(self) -> None:
@@ -244,7 +246,13 @@ def _open_path_to(path: Path) -> None:
     for directory in path.parents:
         mode = stat.S_IMODE(directory.stat().st_mode)
         if not mode & stat.S_IXOTH:
-            directory.chmod(mode | stat.S_IXOTH)
+            try:
+                directory.chmod(mode | stat.S_IXOTH)
+            except OSError as error:
+                raise StackError(
+                    f"PostgreSQL does not run as root, and {ACCOUNT} may not pass {directory} "
+                    f"({error.strerror}): start as another user, or set DATABASE_URL to a running server."
+                ) from error
 
 
 def _open_files_in(installation: Path) -> None:

@@ -20,13 +20,13 @@ from todo_stack.errors import StackError
 from todo_stack.terminal import Terminal
 from todo_stack.watchdog import Watchdog
 
-READY_S = 60.0
+READY_S = 120.0
 """How long a part may take to become ready."""
 STOP_S = 10.0
 """How long a part has between being asked to stop and SIGKILL."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.02, 0.1
-LAST_LINES, SHOWN_BYTES = 12, 400
-"""How much of a failed part's output is repeated: so many lines, so many bytes of each."""
+LAST_LINES, SHOWN_LENGTH = 12, 400
+"""How much of a failed part's output is repeated: so many lines, so many characters of each."""
 LONGEST_LINE = 64 * 1024
 """In bytes; a longer line is broken."""
 
@@ -76,8 +76,9 @@ class _Running:
 
     def _show(self, lines: list[bytes]) -> None:
         if lines:
-            self.last_lines.extend(line[:SHOWN_BYTES].decode(errors="replace").rstrip() for line in lines)
-            self._terminal.log(self.name, lines)
+            texts = [line.decode(errors="replace").rstrip() for line in lines]
+            self.last_lines.extend(text[:SHOWN_LENGTH] for text in texts)
+            self._terminal.log(self.name, texts)
 
     async def wait(self) -> int:
         """Wait for the end of the process and of its output, and return its exit code."""

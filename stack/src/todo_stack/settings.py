@@ -55,8 +55,10 @@ class Settings:
         if not problems and len(set(ports.values())) < len(ports):
             problems.append(f"{', '.join(ports)} must be three different ports.")
         # Several while one is rotated out, with commas between them.
-        identity_secrets = environment.get("IDENTITY_SECRET", "x" * MIN_SECRET_BYTES).split(",")
-        if any(len(secret.strip().encode()) < MIN_SECRET_BYTES for secret in identity_secrets):
+        identity_secret = environment.get("IDENTITY_SECRET")
+        if identity_secret and any(
+            len(secret.strip().encode()) < MIN_SECRET_BYTES for secret in identity_secret.split(",")
+        ):
             problems.append(
                 f"IDENTITY_SECRET is too short: it takes at least {MIN_SECRET_BYTES} bytes "
                 "(openssl rand -base64 32); leave it out for one that is made and kept."
@@ -71,9 +73,11 @@ class Settings:
                 "ENV=production and neither BETTER_AUTH_URL nor NEON_AUTH_BASE_URL is set: "
                 "the identity providers that the stack starts are for development."
             )
+        ready_file = environment.get("TODO_READY_FILE")
+        if ready_file and not Path(ready_file).absolute().parent.is_dir():
+            problems.append("TODO_READY_FILE is in a directory that does not exist.")
         if problems:
             raise StackError("\n".join(problems))
-        ready_file = environment.get("TODO_READY_FILE")
         return cls(
             environment=environment,
             data_dir=(root / environment.get("TODO_DATA_DIR", ".data")).absolute(),

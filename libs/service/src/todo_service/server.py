@@ -25,7 +25,7 @@ def serve(factory: str, *, host: str, port: int, port_setting: str, workers: int
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        # socket.create_server adds the address to the system's words; a name that is none has no errno of its own.
+        # socket.create_server adds the address to the system's words; a name that is none has no errno.
         why = (
             "not an address" if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0).lower()
         )
