@@ -1,5 +1,6 @@
 """One line a record."""
 
+import asyncio
 import io
 import json
 import logging
@@ -51,3 +52,30 @@ def test_configuring_twice_writes_each_line_once() -> None:
         logs.configure("INFO", as_json=False, stream=stream)
     logging.getLogger("x").info("once")
     assert stream.getvalue().count("once") == 1
+
+
+async def test_lines_of_a_loop_are_written_together_and_a_warning_at_once() -> None:
+    stream = io.StringIO()
+    logs.configure("INFO", as_json=False, stream=stream)
+    log = logging.getLogger("x")
+    for number in range(3):
+        log.info("line %d", number)
+    assert stream.getvalue() == ""
+    log.warning("now")
+    assert [line.split(": ")[1] for line in stream.getvalue().splitlines()] == [
+        "line 0",
+        "line 1",
+        "line 2",
+        "now",
+    ]
+    log.info("late")
+    while "late" not in stream.getvalue():
+        await asyncio.sleep(0.01)
+
+
+async def test_what_waits_is_written_when_the_process_ends() -> None:
+    stream = io.StringIO()
+    logs.configure("INFO", as_json=False, stream=stream)
+    logging.getLogger("x").info("last words")
+    logging.shutdown()
+    assert "last words" in stream.getvalue()

@@ -3,10 +3,12 @@
 Task: T-013 · Spec: plan.md#request-ids-and-logs
 """
 
+import asyncio
 import datetime
 import json
 import logging
 import sys
+from contextlib import nullcontext
 from typing import TextIO
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
@@ -18,7 +20,7 @@ def configure(level: str = "INFO", *, as_json: bool, stream: TextIO | None = Non
     `level`: DEBUG, INFO, WARNING or ERROR. Uvicorn's own access log stays off: `todo_service.requests` writes
     that line.
     """
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = LineHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else PlainFormatter())
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -27,6 +29,54 @@ def configure(level: str = "INFO", *, as_json: bool, stream: TextIO | None = Non
     root.setLevel(level)
     # httpx writes every URL it fetches at INFO; the issuer's are no news.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+class LineHandler(logging.Handler):
+    """Writes lines to a stream; those of an event loop in batches, since a write costs more than its line.
+
+    A line waits at most `DELAY_S` seconds; a warning is written at once, with all before it, and so is
+    everything outside of a loop and at the end of the process.
+    """
+
+    DELAY_S = 0.05
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: list[str] = []
+        self._flushed_by: asyncio.AbstractEventLoop | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Takes a record (logging)."""
+        try:
+            self._lines.append(self.format(record) + "\n")
+            loop = _running_loop()
+            if loop is None or record.levelno >= logging.WARNING:
+                self.flush()
+            elif self._flushed_by is not loop:
+                self._flushed_by = loop
+                loop.call_later(self.DELAY_S, self.flush)
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Writes what waits (logging)."""
+        with self.lock or nullcontext():
+            self._flushed_by = None
+            if self._lines:
+                lines, self._lines = self._lines, []
+                self._stream.write("".join(lines))
+            self._stream.flush()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+_encode = json.JSONEncoder(default=str).encode
 
 
 class JsonFormatter(logging.Formatter):
@@ -46,7 +96,7 @@ class JsonFormatter(logging.Formatter):
         line.update((name, value) for name, value in vars(record).items() if name not in _STANDARD)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        return _encode(line)
 
 
 class PlainFormatter(logging.Formatter):

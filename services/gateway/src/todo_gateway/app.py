@@ -1,7 +1,8 @@
 """Composes the gateway: middleware in order, routes, lifespan.
 
 A request walks down: Requests (id, access line) → Cors → Problems (errors become answers) → Edge (limits,
-stripping) → a route; everything under `/api` is Authenticate (who is it?) → Forward (on to the service).
+stripping). Then everything under `/api` goes to Authenticate (who is it?) → Forward (on to the service), and
+the rest to a route.
 
 Task: T-026 · Spec: plan.md#gateway-app
 """
@@ -11,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
 from todo_auth import Authenticate, IdentityMinter, Verifier
 from todo_service import health, logs, problems, settings
 from todo_service.problems import Problems
@@ -62,15 +63,25 @@ def create_app(configured: GatewaySettings, *, verifier: Verifier | None = None)
             Middleware(Cors, origins=configured.cors_origins),
             Middleware(Problems),
             Middleware(Edge, limits=limits),
+            Middleware(Api, forward=Authenticate(Forward(pool, minter), verifier.authenticate)),
         ],
-        routes=[
-            *health.routes(missing),
-            *openapi.routes(openapi.Document(pool, minter)),
-            Mount("/api", Authenticate(Forward(pool, minter), verifier.authenticate)),
-        ],
+        routes=[*health.routes(missing), *openapi.routes(openapi.Document(pool, minter))],
     )
     problems.install(app)
     return app
+
+
+class Api:
+    """Pure ASGI middleware, innermost: `/api` goes to `forward`, past the framework's router."""
+
+    def __init__(self, app: ASGIApp, forward: ASGIApp) -> None:
+        self.app = app
+        self._forward = forward
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Judged by the path as it was sent: `Edge` has refused every other reading of it."""
+        under_api = scope["type"] == "http" and scope["raw_path"].startswith(b"/api/")
+        await (self._forward if under_api else self.app)(scope, receive, send)
 
 
 def from_environment() -> FastAPI:

@@ -49,9 +49,7 @@ def create_app(given: TasksSettings) -> FastAPI:
     )
     app.state.database = database
     app.state.max_body_bytes = given.max_body_bytes
-    app.include_router(tasks)
-    app.include_router(categories)
-    app.routes.extend(health.routes(database.missing))
+    app.routes.extend([*tasks.routes, *categories.routes, *health.routes(database.missing)])
     problems.install(app)
     app.add_exception_handler(405, _method_not_allowed)
 

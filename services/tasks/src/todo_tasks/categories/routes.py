@@ -18,9 +18,10 @@ from todo_tasks.categories.models import Category, name_key
 from todo_tasks.categories.schemas import CategoryCreate, CategoryPublic, CategoryQuery, CategoryUpdate
 from todo_tasks.database import DatabaseDep, SessionDep
 from todo_tasks.inputs import RowId, describe
+from todo_tasks.lean import LeanRoute
 from todo_tasks.paging import Cursor
 
-router = APIRouter(tags=["categories"])
+router = APIRouter(tags=["categories"], route_class=LeanRoute)
 
 NewCategory = Annotated[CategoryCreate, Depends(inputs.body(CategoryCreate))]
 ChangedCategory = Annotated[CategoryUpdate, Depends(inputs.body(CategoryUpdate))]

@@ -12,13 +12,14 @@ from todo_auth.fastapi import CurrentUser
 from todo_tasks import inputs, paging
 from todo_tasks.database import DatabaseDep, Rows
 from todo_tasks.inputs import RowId, describe
+from todo_tasks.lean import LeanRoute
 from todo_tasks.paging import Cursor
 from todo_tasks.tasks import statements, values
 from todo_tasks.tasks.schemas import Completion, StatsPublic, TaskCreate, TaskPublic, TaskQuery, TaskUpdate
 from todo_tasks.tasks.sorting import SORTS
 from todo_tasks.tasks.statements import Change, Continues, Shape
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(tags=["tasks"], route_class=LeanRoute)
 
 NewTask = Annotated[TaskCreate, Depends(inputs.body(TaskCreate))]
 ChangedTask = Annotated[TaskUpdate, Depends(inputs.body(TaskUpdate))]
