@@ -133,7 +133,7 @@ def bench_tests(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def test(session: nox.Session) -> None:
     """Every part's tests, one part after the other, against a real PostgreSQL."""
-    for name in ("auth", "service", "gateway", "tasks", "stack", "specs", "web"):
+    for name in ("auth", "service", "gateway", "tasks", "stack", "bench-tests", "specs", "web"):
         session.notify(name, session.posargs)
 
 

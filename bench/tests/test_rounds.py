@@ -33,6 +33,12 @@ def test_one_wrong_answer_is_enough_for_a_round_not_to_count() -> None:
     assert found.failure == "1 wrong and 0 failed of 1000 answers"
 
 
+def test_a_round_without_an_answer_does_not_count() -> None:
+    found = judged(Answers(0, 2.0, 0.0, 0.0, wrong=0, failed=0, cpu_s=0.02), {})
+    assert found.value is None
+    assert found.failure == "no answer in 2 s"
+
+
 def test_a_fast_error_has_no_rate_and_a_right_answer_has(tmp_path: Path) -> None:
     build, prepared = upstream(), []
     request = b"GET /?limit=100 HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends
 from sqlmodel import Session, create_engine
 
-engine = create_engine(os.environ["DATABASE_URL"], pool_size=8, max_overflow=0)
+engine = create_engine(os.environ["DATABASE_URL"], pool_size=8)
 
 
 def get_session() -> Iterator[Session]:

@@ -14,8 +14,8 @@ Unit = Literal["req/s", "µs", "MB", "s"]
 
 @dataclass(frozen=True)
 class Round:
-    """One measurement of one build. `value` in the series' unit; None when an answer was wrong, `failure`
-    then says what was. `cpu_us`: microseconds of CPU a request, by process.
+    """One measurement of one build. `value` in the series' unit; None when the round does not count,
+    `failure` then says why. `cpu_us`: microseconds of CPU a request, by process.
     """
 
     value: float | None

@@ -55,9 +55,9 @@ def draw(comparisons: Sequence[Comparison], title: str, note: str) -> str:
 
 def _label(comparison: Comparison, build: str, value: float | None) -> str:
     if value is None:
-        return "wrong answers"
+        return "does not count"
     ratio = comparison.ratio(build)
-    return f"{value:,.0f}/s" + (f" · product {ratio.median:.1f}×" if ratio else "")
+    return f"{value:,.0f}/s" + (f" · product {ratio.median:.2g}×" if ratio else "")
 
 
 def _text(x: float, y: float, text: str, name: str, anchor: str = "start") -> str:

@@ -67,7 +67,7 @@ def _series(series: Series, ratio: Ratio | None) -> dict[str, object]:
 def figure(value: float | None, unit: str) -> str:
     """A figure with as many digits as it is worth."""
     if value is None:
-        return "wrong answers"
+        return "does not count"
     digits = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
     return f"{digits}/s" if unit == "req/s" else f"{digits} {unit}"
 

@@ -90,6 +90,8 @@ def orders(contestants: Sequence[Contestant], rounds: int) -> list[list[Contesta
 
 def judged(answers: Answers, cpu_us: dict[str, float]) -> Round:
     """What a round measured, or why it measured nothing: a single wrong answer is enough."""
+    if not answers.answers:
+        return Round(None, failure=f"no answer in {answers.seconds:.0f} s")
     if not answers.is_sound:
         wrong = f"{answers.wrong} wrong and {answers.failed} failed of {answers.answers} answers"
         return Round(None, failure=wrong)

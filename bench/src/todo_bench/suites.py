@@ -111,7 +111,7 @@ class Suites:
                 contestants = [self._contestant(entrant, LIST) for entrant in few]
                 for number in self._extent.connections:
                     series = self._course.compete(contestants, connections=number)
-                    title = f"{LIST.title}, {number} connections"
+                    title = f"{LIST.title}, {number} connection{'s' if number > 1 else ''}"
                     yield Comparison(f"connections-{number}", title, "product", series)
 
     def gateway(self) -> Iterator[Comparison]:
