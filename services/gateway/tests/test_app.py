@@ -15,7 +15,10 @@ from todo_auth.testing import Issuer
 DOCUMENT = {
     "openapi": "3.1.0",
     "info": {"title": "Tasks", "version": "1"},
-    "paths": {"/api/tasks": {"get": {"responses": {"200": {"description": "ok"}}}}},
+    "paths": {
+        "/api/tasks": {"get": {"responses": {"200": {"description": "ok"}, "422": {"description": "?"}}}}
+    },
+    "components": {"schemas": {"HTTPValidationError": {}, "TaskPublic": {}}},
 }
 ENVIRONMENT = {
     "BETTER_AUTH_URL": "http://localhost:3000",
@@ -43,6 +46,8 @@ async def test_the_document_is_the_services_own_with_the_gateways_security(
     responses = document["paths"]["/api/tasks"]["get"]["responses"]
     assert responses["200"] == {"description": "ok"}
     assert "application/problem+json" in responses["401"]["content"]
+    assert "application/problem+json" in responses["422"]["content"]
+    assert set(document["components"]["schemas"]) == {"TaskPublic", "Problem"}
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"paths":7}'])

@@ -23,7 +23,6 @@ from todo_gateway.upstream import Pool, UpstreamError
 _OWN_ID = "todo-gateway"
 _MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 
-_PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _ERRORS = {
     "401": "No token, or one that is not valid here.",
     "403": "The user in the path is not the token's.",
@@ -31,6 +30,9 @@ _ERRORS = {
     "503": "Not reachable at the moment; see Retry-After.",
     "504": "The service behind did not answer in time.",
 }
+
+# What the framework says of its own 422, which nobody here answers with.
+_FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
 
 
 class Document:
@@ -82,7 +84,10 @@ def for_the_public(document: dict[str, Any]) -> dict[str, Any]:
             "description": "The token of Better Auth's `/api/auth/token`.",
         }
     }
-    components.setdefault("schemas", {}).setdefault("Problem", _problem_schema())
+    schemas = components.setdefault("schemas", {})
+    schemas["Problem"] = _problem_schema()
+    for name in _FRAMEWORK_ERRORS:
+        schemas.pop(name, None)
     document["security"] = [{"bearer": []}]
     document["servers"] = [{"url": "/"}]
     document["info"] = {**document.get("info", {}), "title": "Todo API"}
@@ -129,6 +134,11 @@ async def _read_all(stream: Any) -> bytes:
         if len(body) > _MAX_DOCUMENT_BYTES:
             raise Problem(502, "The service behind the gateway gave too large a description.")
     return bytes(body)
+
+
+def _problem(description: str) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {"description": description, "content": content}
 
 
 def _problem_schema() -> dict[str, Any]:
