@@ -27,6 +27,8 @@ def configure(level: str = "INFO", *, as_json: bool, stream: TextIO | None = Non
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
+    # Asked for at every record, and in no line: https://docs.python.org/3/howto/logging.html#optimization
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # httpx writes every URL it fetches at INFO; the issuer's are no news.
     logging.getLogger("httpx").setLevel(logging.WARNING)
 

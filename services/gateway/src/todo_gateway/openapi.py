@@ -94,11 +94,10 @@ def for_the_public(document: dict[str, Any]) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             if isinstance(operation, dict) and "responses" in operation:
+                if "422" in operation["responses"]:
+                    operation["responses"]["422"] = _problem("What is sent is not valid; see errors.")
                 for status, description in _ERRORS.items():
-                    content = {"application/problem+json": {"schema": _PROBLEM}}
-                    operation["responses"].setdefault(
-                        status, {"description": description, "content": content}
-                    )
+                    operation["responses"].setdefault(status, _problem(description))
     return document
 
 
