@@ -152,6 +152,20 @@ async def test_the_caller_who_leaves_does_not_end_the_fetch_that_others_wait_for
     await keys.aclose()
 
 
+async def test_closing_while_a_fetch_runs_leaves_nothing_scheduled(issuer: Issuer, clock: Clock) -> None:
+    keys = key_set(issuer, clock, refresh_s=0.01)
+    issuer.gate = asyncio.Event()
+    waiting = asyncio.ensure_future(keys.find(issuer.keys[0].kid, "EdDSA"))
+    await settle()
+    await keys.aclose()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    issuer.gate.set()
+    # Every timer that was due by then has run when this one has.
+    await asyncio.sleep(0.02)
+    assert issuer.fetches == 1
+
+
 async def test_an_empty_key_set_is_normal_and_the_first_key_is_found_later(
     issuer: Issuer, clock: Clock
 ) -> None:

@@ -220,12 +220,13 @@ class KeySet:
 
     async def aclose(self) -> None:
         """Ends what runs in the background, and the HTTP client if it was made here."""
-        if self._timer is not None:
-            self._timer.cancel()
         tasks = [task for task in (self._current, self._next) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        # Last, since a fetch that is cancelled schedules the next one as it ends.
+        if self._timer is not None:
+            self._timer.cancel()
         if self._owns_client and self._client is not None:
             await self._client.aclose()
             self._client = None
