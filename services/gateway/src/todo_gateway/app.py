@@ -65,7 +65,10 @@ def create_app(configured: GatewaySettings, *, verifier: Verifier | None = None)
             Middleware(Edge, limits=limits),
             Middleware(Api, forward=Authenticate(Forward(pool, minter), verifier.authenticate)),
         ],
-        routes=[*health.routes(missing), *openapi.routes(openapi.Document(pool, minter))],
+        routes=[
+            *health.routes(missing),
+            *openapi.routes(openapi.Document([openapi.Source("tasks", pool.request)], minter)),
+        ],
     )
     problems.install(app)
     return app
