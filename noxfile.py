@@ -110,6 +110,13 @@ def web(session: nox.Session) -> None:
 
 
 @nox.session
+def contract(session: nox.Session) -> None:
+    """Generated requests against the whole, judged by the OpenAPI document; `CONTRACT_EXAMPLES` a case."""
+    install(session, *EVERYTHING, groups=("test", "contract"))
+    pytest(session, "stack/contract")
+
+
+@nox.session
 def specs(session: nox.Session) -> None:
     """Specification, tasks and code name each other."""
     install(session)
@@ -180,7 +187,7 @@ def lock(session: nox.Session) -> None:
     projects = [f"{package.partition('[')[0]}/pyproject.toml" for package in (*EVERYTHING, BENCH)]
     names = ("auth", "service", "gateway", "tasks", "stack", "bench")
     ours = [f"--no-emit-package=todo-{name}" for name in names]
-    groups = [f"--group={name}" for name in ("build", "test", "web", "lint", "types")]
+    groups = [f"--group={name}" for name in ("build", "test", "contract", "web", "lint", "types")]
     compile_lock(session, LOCK, "--all-extras", *ours, *groups, *projects)
 
 

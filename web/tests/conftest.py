@@ -3,13 +3,8 @@
 Task: T-029 · Spec: plan.md#browser-tests
 """
 
-import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +12,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
-from todo_stack.ports import free_port
+from todo_stack.background import running
 
-START_S = 240.0
-"""When a start is given up: the first one installs and builds the page."""
-STOP_S = 30.0
 PASSWORD = "correct horse battery"
 RESULTS = Path(__file__).parent.parent / "test-results"
 CHROMIUM_ARGUMENTS = [
@@ -65,37 +57,10 @@ def node() -> str:
 @pytest.fixture(scope="session")
 def stack(node: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The whole, started as `./dev up` starts it, on free ports and with data of its own."""
-    directory = tmp_path_factory.mktemp("stack")
-    ready_file, log_file = directory / "ready.json", directory / "log"
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("BETTER_AUTH_")
-    } | {
-        "TODO_DATA_DIR": str(directory / "data"),
-        "TODO_READY_FILE": str(ready_file),
-        # More people sign up here at once than behind any one address; limits have a test of their own.
-        "RATE_LIMIT": "off",
-        **{name: str(free_port()) for name in ("GATEWAY_PORT", "TASKS_PORT", "WEB_PORT")},
-    }
-    with (
-        log_file.open("w") as log,
-        subprocess.Popen(
-            [sys.executable, "-m", "todo_stack", "up"], env=environment, stdout=log, stderr=subprocess.STDOUT
-        ) as process,
-    ):
-        try:
-            deadline = time.monotonic() + START_S
-            while not ready_file.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    pytest.fail(f"The stack did not start:\n{log_file.read_text()}")
-                time.sleep(0.05)
-            document = json.loads(ready_file.read_text())
-            yield Stack(web_url=document["web_url"], gateway_url=document["gateway_url"])
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    # More people sign up here at once than behind any one address; limits have a test of their own.
+    with running(tmp_path_factory.mktemp("stack"), {"RATE_LIMIT": "off"}) as started:
+        assert started.web_url is not None
+        yield Stack(web_url=started.web_url, gateway_url=started.gateway_url)
 
 
 @pytest.fixture

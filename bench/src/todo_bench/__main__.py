@@ -15,7 +15,7 @@ from rich.console import Console
 from todo_stack.errors import StackError
 from todo_stack.postgres import Postgres
 
-from todo_bench import floors, issuer, machine, publish
+from todo_bench import alternatives, floors, issuer, machine, publish
 from todo_bench.builds import install_node, lacking_haproxy, lacking_node
 from todo_bench.launch import Launcher, LaunchError
 from todo_bench.load import LoadError
@@ -25,15 +25,19 @@ from todo_bench.suites import SMOKE, WHAT, WHOLE, Extent, Suites
 from todo_bench.work import WrongAnswer
 
 WIDTH = 150
+ALTERNATIVES = "alternatives"
+"""What is no suite: behaviours are looked at, and no build is started."""
 
 
 def main() -> None:
-    """Measure what the arguments name. Exits with 1 when the product answers wrongly, or when `--check` finds
-    a floor that does not hold.
+    """Measure what the arguments name. Exits with 1 when the product answers wrongly, when `--check` finds a
+    floor that does not hold, or when todo_auth does not do all that the alternatives are asked.
     """
     arguments = _arguments()
     # A file or a pipe has no width of its own: the table gets what it needs.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    if arguments.what == [ALTERNATIVES]:
+        sys.exit(not alternatives.run(console, smoke=arguments.smoke, publish=arguments.publish))
     if arguments.smoke:
         method, extent = Method(rounds=1, seconds=1, warm_up_s=0), SMOKE
     else:
@@ -61,7 +65,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="./dev bench", description="The product beside what people would use instead."
     )
-    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"of {', '.join(WHAT)}; by default all")
+    parser.add_argument(
+        "what",
+        nargs="*",
+        metavar="WHAT",
+        help=f"of {', '.join(WHAT)}, by default all; or {ALTERNATIVES}, alone",
+    )
     parser.add_argument(
         "--rounds", type=_positive, default=Method.rounds, metavar="N", help="rounds in turns (%(default)s)"
     )
@@ -78,7 +87,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--publish", action="store_true", help="write the figures into docs/")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.what) - set(WHAT))
-    if unknown:
+    if ALTERNATIVES in unknown and (len(arguments.what) > 1 or arguments.check):
+        parser.error(f"{ALTERNATIVES} stands alone, and has no floors to --check")
+    if unknown and unknown != [ALTERNATIVES]:
         parser.error(f"there is no {', '.join(unknown)}: it takes {', '.join(WHAT)}")
     if arguments.smoke and (arguments.check or arguments.publish):
         parser.error("--smoke judges no timing: it goes with neither --check nor --publish")

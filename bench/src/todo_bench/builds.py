@@ -152,7 +152,7 @@ class Builds:
         return Build("haproxy", port, [Part("haproxy", command, environment, answers(port, "/health"))])
 
     def product(self, database_url: str, name: str = "product") -> Build:
-        """The product as `./dev up` starts it, in production: with access log, CORS and limits."""
+        """The product as `./dev up` starts it, in production: with access log, metrics, CORS and limits."""
         port, data_dir = free_port(), self.directory / name
         ready_file = data_dir / "ready.json"
         data_dir.mkdir(exist_ok=True)
@@ -162,6 +162,7 @@ class Builds:
             "DATABASE_DIRECT_URL": database_url,
             "GATEWAY_PORT": str(port),
             "TASKS_PORT": str(free_port()),
+            "TASKS_METRICS_PORT": str(free_port()),
             "WEB_PORT": str(free_port()),
             "TODO_DATA_DIR": str(data_dir),
             "TODO_READY_FILE": str(ready_file),
@@ -192,11 +193,13 @@ class Builds:
 
     @property
     def _production(self) -> dict[str, str]:
-        # A limit that is counted at every request and never reached.
+        # Limits that are counted at every request and never reached.
         return self._trust | {
             "ENV": "production",
             "IDENTITY_SECRET": IDENTITY_SECRET,
             "RATE_LIMIT": "100000000/minute",
+            "ADDRESS_RATE_LIMIT": "100000000/minute",
+            "GATEWAY_METRICS_PORT": str(free_port()),
         }
 
     def _textbook_gateway(self, port: int, tasks_port: int) -> Part:

@@ -29,14 +29,21 @@ def describe(database_url: str) -> dict[str, str]:
         "wrk": _printed("wrk", "--version"),
     }
     return {
+        **computer(),
+        "PostgreSQL": row[0] if row else "?",
+        **{name: found for name, found in tools.items() if found},
+        **{name: version(name) for name in _PACKAGES},
+    }
+
+
+def computer() -> dict[str, str]:
+    """The machine, its load and Python, by name."""
+    return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB",
         "system": f"{platform.system()} {platform.release()}",
         "load before": f"{os.getloadavg()[0]:.2f}",
         "Python": platform.python_version(),
-        "PostgreSQL": row[0] if row else "?",
-        **{name: found for name, found in tools.items() if found},
-        **{name: version(name) for name in _PACKAGES},
     }
 
 

@@ -12,7 +12,8 @@ from todo_bench.report import Run, cpu, figure, milliseconds, remarks, times
 from todo_bench.work import WHOLE_PATH
 
 DOCS = Path(__file__).parents[3] / "docs"
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+_MARKS = "<!-- {0}: begin -->", "<!-- {0}: end -->"
+BEGIN, END = (mark.format("figures") for mark in _MARKS)
 _HEADINGS = {"connections": "Connections", "gateway": "The gateway alone", "verify": "The verifier alone"} | {
     "table": "Growing tables",
     "memory": "Memory",
@@ -24,16 +25,25 @@ def publish(run: Run, docs: Path = DOCS) -> None:
     """Replace what stands between the marks in performance.md, and images/performance.svg where the whole
     path was measured. What the run did not measure is gone from the page: publish whole runs.
     """
-    page = docs / "performance.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{BEGIN}\n\n{figures(run)}\n{END}{after}")
+    put(docs / "performance.md", "figures", figures(run))
     names = {work.name for work in WHOLE_PATH}
     whole = [comparison for comparison in run.comparisons if comparison.work in names]
     if whole:
         picture = docs / "images" / "performance.svg"
         picture.parent.mkdir(exist_ok=True)
         picture.write_text(draw(whole, "Requests a second, through the whole path", _note(run)))
+
+
+def put(page: Path, name: str, text: str) -> None:
+    """Replace what stands between the marks of that name in a page. Raises ValueError for a page without
+    them.
+    """
+    begin, end = (mark.format(name) for mark in _MARKS)
+    before, begun, rest = page.read_text().partition(begin)
+    _, ended, after = rest.partition(end)
+    if not begun or not ended:
+        raise ValueError(f"{page} has no marks for {name}")
+    page.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")
 
 
 def figures(run: Run) -> str:

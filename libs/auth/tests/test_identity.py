@@ -71,6 +71,15 @@ def test_what_is_remembered_is_bounded(clock: Clock) -> None:
     assert minter.mint("ann") != first
 
 
+def test_nothing_is_remembered_where_that_is_asked(clock: Clock) -> None:
+    minter, door = IdentityMinter([NEW], remembered=0, now=clock), IdentityVerifier(
+        [NEW], remembered=0, now=clock
+    )
+    token = minter.mint("ann")
+    assert minter.mint("ann") != token
+    assert door.verify(token, "ann") is not door.verify(token, "ann")
+
+
 def test_another_users_name_beside_a_good_token_is_refused(
     minter: IdentityMinter, at_the_door: IdentityVerifier
 ) -> None:
@@ -112,6 +121,10 @@ REFUSED: list[tuple[dict[str, object], type[errors.AuthError]]] = [
     ({"exp": 1_800_000_061}, errors.LifetimeTooLong),
     ({"iat": 1_799_999_940, "exp": 1_800_000_000}, errors.TokenExpired),
     ({"iat": 1_800_000_031, "exp": 1_800_000_040}, errors.TokenNotYetValid),
+    ({"iat": True}, errors.TokenMalformed),
+    ({"exp": 10**400}, errors.TokenMalformed),
+    ({"nbf": 1_800_000_031}, errors.TokenNotYetValid),
+    ({"nbf": "now"}, errors.TokenMalformed),
     ({"txn": None}, errors.TokenMalformed),
     ({"sub": None}, errors.SubjectInvalid),
     ({"sub": "a b"}, errors.SubjectInvalid),

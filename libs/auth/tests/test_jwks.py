@@ -1,13 +1,16 @@
 """The issuer's keys: fetched once for everybody, kept while it is away, rotated without anyone noticing."""
 
 import asyncio
+import gzip
 import json
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from todo_auth import KeysUnavailable, KeySet, Verifier
+from todo_auth import KeysUnavailable, KeySet, TrustedIssuer, Verifier
 from todo_auth.errors import KeyUnknown
-from todo_auth.jwks import KeyRefused, SigningKey, read_key_set
+from todo_auth.jwks import KeyRefused, SeedRefused, SigningKey, read_key_set
 from todo_auth.testing import Clock, Issuer, IssuerKey
 
 
@@ -158,7 +161,7 @@ async def test_closing_while_a_fetch_runs_leaves_nothing_scheduled(issuer: Issue
     waiting = asyncio.ensure_future(keys.find(issuer.keys[0].kid, "EdDSA"))
     await settle()
     await keys.aclose()
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(KeysUnavailable):
         await waiting
     issuer.gate.set()
     # Every timer that was due by then has run when this one has.
@@ -249,3 +252,228 @@ def test_a_key_of_one_curve_does_not_serve_the_algorithm_of_another() -> None:
 def test_a_document_that_is_no_key_set_is_refused(document: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011
         read_key_set(document)
+
+
+@pytest.mark.parametrize(
+    ("answer", "due_s"),
+    [
+        ({}, 240),
+        ({"Cache-Control": "public, max-age=60"}, 60),
+        ({"Cache-Control": "max-age=100", "Age": "40"}, 60),
+        ({"Cache-Control": "max-age=86400"}, 240),
+        ({"Cache-Control": "max-age=0"}, 30),
+        ({"Cache-Control": "no-store, no-cache"}, 240),
+        ({"Cache-Control": "s-maxage=5, x-max-age=6"}, 240),
+        ({"Cache-Control": "max-age=soon"}, 240),
+    ],
+)
+async def test_max_age_moves_the_refresh_within_bounds(
+    answer: dict[str, str], due_s: float, issuer: Issuer, clock: Clock
+) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=answer, json=issuer.jwks()))
+    keys = KeySet("http://issuer.test/jwks", client=httpx.AsyncClient(transport=transport), now=clock)
+    await keys.refresh()
+    clock.moment += due_s * 0.9 - 0.1
+    early = keys.is_due
+    clock.moment += due_s * 0.1 + 0.1
+    assert (early, keys.is_due) == (False, True)
+    await keys.aclose()
+
+
+async def test_a_compressed_key_set_is_neither_asked_for_nor_unpacked(issuer: Issuer) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["Accept-Encoding"])
+        body = gzip.compress(json.dumps(issuer.jwks()).encode())
+        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(body))
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    keys = KeySet("http://issuer.test/jwks", client=client)
+    await keys.refresh()
+    assert asked == ["identity"]
+    assert keys.state.last_error == "ValueError: it is compressed, which was not asked for"
+    await keys.aclose()
+
+
+async def test_literal_keys_serve_at_once_and_nothing_is_fetched(issuer: Issuer, clock: Clock) -> None:
+    for given in (issuer.jwks(), issuer.jwks()["keys"]):
+        keys = KeySet.of(given)
+        trusted = TrustedIssuer(issuer.base_url, frozenset({issuer.base_url}), keys)
+        async with Verifier(trusted, now=clock) as verifier:
+            assert verifier.is_ready
+            assert (await verifier.verify(issuer.token())).user_id == "ann"
+            with pytest.raises(KeyUnknown):
+                await verifier.verify(issuer.token(header={"kid": "another"}))
+        assert keys.state.fetches == 0
+    with pytest.raises(ValueError, match="no key"):
+        KeySet.of([])
+
+
+async def test_keys_in_a_file_are_read_again_when_a_token_names_a_new_one(
+    issuer: Issuer, clock: Clock, tmp_path: Path
+) -> None:
+    path = tmp_path / "the keys #1.json"
+    path.write_text(json.dumps(issuer.jwks()))
+    trusted = TrustedIssuer(issuer.base_url, frozenset({issuer.base_url}), KeySet.from_file(path))
+    async with Verifier(trusted, now=clock) as verifier:
+        old, new = issuer.keys[0], issuer.rotate()
+        assert (await verifier.verify(issuer.token("ann", key=old))).user_id == "ann"
+        path.write_text(json.dumps(issuer.jwks()))
+        assert (await verifier.verify(issuer.token("bob", key=new))).user_id == "bob"
+
+
+async def test_a_file_that_is_missing_or_too_large_makes_tokens_unjudged(tmp_path: Path) -> None:
+    large = tmp_path / "large.json"
+    large.write_text(" " * 600_000)
+    for path in (large, tmp_path / "missing.json"):
+        keys = KeySet.from_file(path)
+        with pytest.raises(KeysUnavailable):
+            await keys.find("a", "EdDSA")
+        await keys.aclose()
+
+
+async def test_a_new_worker_starts_warm_with_anothers_keys_as_old_as_they_are(
+    issuer: Issuer, clock: Clock
+) -> None:
+    first = key_set(issuer, clock, wall=clock)
+    assert first.export() is None
+    await first.refresh()
+    clock.moment += 100
+    exported = first.export()
+    assert exported is not None
+    clock.moment += 40
+    issuer.down = True
+    second = key_set(issuer, clock, wall=clock)
+    second.seed(exported)
+    assert second.age_s == pytest.approx(140)
+    await second.start()
+    assert issuer.fetches == 1, "nobody waits for the issuer"
+    assert (await second.find(issuer.keys[0].kid, "EdDSA")).key_id == issuer.keys[0].kid
+    clock.moment += 100
+    assert second.is_due, "a withdrawn key is noticed as soon as where the keys came from"
+    clock.moment += 24 * 3600 - 240
+    last = second.is_usable
+    clock.moment += 1
+    assert (last, second.is_usable) == (True, False), "they live no longer than there"
+    await first.aclose()
+    await second.aclose()
+
+
+async def test_a_seed_that_cannot_be_believed_is_refused_and_changes_nothing(
+    issuer: Issuer, clock: Clock
+) -> None:
+    keys = key_set(issuer, clock, wall=clock)
+    good = {"url": keys.url, "fetched_at": clock.moment, **issuer.jwks()}
+    refused: list[object] = [
+        [],
+        {**good, "keys": None},
+        {**good, "url": "http://elsewhere.test/jwks"},
+        {**good, "fetched_at": clock.moment - 24 * 3600 - 1},
+        {**good, "fetched_at": clock.moment + 31},
+        {**good, "fetched_at": 10**400},
+        {**good, "fetched_at": True},
+        {**good, "fetched_at": None},
+    ]
+    for document in refused:
+        with pytest.raises(SeedRefused):
+            keys.seed(json.dumps(document).encode())
+    with pytest.raises(SeedRefused):
+        keys.seed(b"\xff")
+    assert keys.state.keys == 0
+    await keys.refresh()
+    with pytest.raises(SeedRefused, match="newer"):
+        keys.seed(json.dumps({**good, "fetched_at": clock.moment - 1}).encode())
+    await keys.aclose()
+
+
+async def test_how_the_key_set_stands_is_told(issuer: Issuer, clock: Clock) -> None:
+    keys = key_set(issuer, clock)
+    assert (keys.state.is_usable, keys.state.age_s, keys.state.fetches) == (False, None, 0)
+    await keys.refresh()
+    clock.moment += 7
+    assert (keys.state.keys, keys.state.is_usable, keys.state.age_s) == (1, True, 7)
+    issuer.down = True
+    await keys.refresh()
+    state = keys.state
+    assert (state.fetches, state.failures, state.last_error) == (2, 1, "ConnectError: refused")
+    issuer.down = False
+    clock.moment += 2
+    await keys.refresh()
+    assert (keys.state.failures, keys.state.last_error) == (1, None)
+    await keys.aclose()
+
+
+async def test_those_who_wait_for_an_unknown_key_are_counted_and_bounded(
+    issuer: Issuer, clock: Clock
+) -> None:
+    keys = key_set(issuer, clock, max_waiting=2)
+    await keys.refresh()
+    issuer.gate = asyncio.Event()
+    clock.moment += 5
+    new = issuer.rotate()
+    waiting = [asyncio.ensure_future(keys.find(kid, "EdDSA")) for kid in (new.kid, "unknown")]
+    await settle()
+    assert keys.state.waiting == 2
+    with pytest.raises(KeysUnavailable):
+        await keys.find(new.kid, "EdDSA")
+    assert (await keys.find(issuer.keys[1].kid, "EdDSA")).key_id == issuer.keys[1].kid
+    issuer.gate.set()
+    found, unknown = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(found, SigningKey)
+    assert isinstance(unknown, KeyUnknown)
+    assert keys.state.waiting == 0
+    await keys.aclose()
+
+
+def test_a_key_set_goes_on_in_another_event_loop(issuer: Issuer, clock: Clock) -> None:
+    keys = key_set(issuer, clock)
+
+    async def leave_a_fetch_behind() -> None:
+        issuer.gate = asyncio.Event()
+        keys.refresh_if_due()
+        await settle()
+
+    asyncio.run(leave_a_fetch_behind())
+    issuer.gate = None
+    clock.moment += 5
+    assert asyncio.run(keys.find(issuer.keys[0].kid, "EdDSA")).key_id == issuer.keys[0].kid
+
+
+async def test_one_key_under_both_names_of_its_algorithm_is_one_key(issuer: Issuer, clock: Clock) -> None:
+    jwk = issuer.keys[0].public_jwk
+    keys = KeySet.of([jwk, {**jwk, "alg": "Ed25519"}])
+    assert keys.peek(issuer.keys[0].kid, "EdDSA") is not None
+    other = {**IssuerKey().public_jwk, "kid": jwk["kid"]}
+    assert KeySet.of([jwk, other]).peek(issuer.keys[0].kid, "EdDSA") is None
+
+
+async def test_a_set_nested_too_deeply_is_no_answer(issuer: Issuer, clock: Clock) -> None:
+    issuer.answer = (200, b'{"keys":[{"x":' + b"[" * 500 + b"]" * 500 + b"}]}")
+    keys = key_set(issuer, clock)
+    with pytest.raises(KeysUnavailable):
+        await keys.find("a", "EdDSA")
+    assert keys.state.last_error == "ValueError: nested too deeply"
+    await keys.aclose()
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "changes"),
+    [
+        ("EdDSA", {"crv": "X25519"}),
+        ("EdDSA", {"x": 7}),
+        ("EdDSA", {"x": None}),
+        ("ES256", {"x": "AAAA"}),
+        ("ES256", {"y": 7}),
+        ("ES512", {"crv": "P-256"}),
+        ("RS256", {"e": "AQ"}),
+        ("RS256", {"e": "BA"}),
+        ("RS256", {"e": "AQABAQABAQABAQAB"}),
+        ("RS256", {"n": None}),
+        ("RS256", {"p": "AQAB"}),
+        ("EdDSA", {"alg": "HS256", "kty": "oct", "k": "A" * 43}),
+    ],
+)
+def test_a_key_that_is_not_sound_is_refused(algorithm: str, changes: dict[str, Any]) -> None:
+    with pytest.raises(KeyRefused):
+        SigningKey.from_jwk({**IssuerKey(algorithm).public_jwk, **changes})

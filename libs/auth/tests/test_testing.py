@@ -1,18 +1,20 @@
 """The development issuer on a port: Better Auth's endpoints, and users who outlive a restart."""
 
+import asyncio
 import os
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
 import pytest
-from todo_auth import TrustedIssuer, Verifier
-from todo_auth.development import Accounts, Server
-from todo_auth.testing import Issuer
+from todo_auth import KeySet, TrustedIssuer, Verifier
+from todo_auth.development import Accounts, Server, serving
+from todo_auth.testing import GARBAGE, HTML, Issuer, huge, redirect
 
 ANN = {"name": "Ann", "email": "ann@example.com", "password": "correct horse"}
 
@@ -113,3 +115,50 @@ def test_it_does_not_run_in_production() -> None:
     )
     assert ended.returncode != 0
     assert "ENV=production" in ended.stderr
+
+
+@pytest.mark.parametrize("on_a_port", [True, False])
+async def test_faults_are_the_same_in_process_and_on_a_port(on_a_port: bool) -> None:
+    issuer = Issuer()
+    with serving(issuer) if on_a_port else nullcontext():
+        keys = KeySet(f"{issuer.base_url}/api/auth/jwks") if on_a_port else issuer.trusted().keys
+        assert keys is not None
+        await keys.refresh()
+        assert (issuer.fetches, keys.is_usable) == (1, True)
+        await keys.aclose()
+        for answer in (GARBAGE, HTML, huge(600_000), redirect("/"), (500, b"")):
+            issuer.answer = answer
+            assert await cannot_fetch(issuer, on_a_port)
+        issuer.answer = None
+        issuer.down = True
+        assert await cannot_fetch(issuer, on_a_port)
+        issuer.down = False
+        assert not await cannot_fetch(issuer, on_a_port)
+
+
+async def cannot_fetch(issuer: Issuer, on_a_port: bool) -> bool:
+    keys = KeySet(f"{issuer.base_url}/api/auth/jwks") if on_a_port else issuer.trusted().keys
+    assert keys is not None
+    await keys.refresh()
+    await keys.aclose()
+    return not keys.is_usable
+
+
+async def test_a_gate_holds_an_answer_on_a_port_until_it_is_set() -> None:
+    issuer = Issuer()
+    issuer.gate = asyncio.Event()
+    with serving(issuer) as url:
+        async with httpx.AsyncClient() as client:
+            asking = asyncio.ensure_future(client.get(f"{url}/api/auth/jwks"))
+            while not issuer.fetches:
+                await asyncio.sleep(0.001)
+            assert not asking.done()
+            issuer.gate.set()
+            assert (await asking).json() == issuer.jwks()
+
+
+async def test_a_token_under_a_shared_secret_takes_one_argument() -> None:
+    secret = "a shared secret of more than thirty-two bytes"
+    issuer = Issuer()
+    async with Verifier(issuer.trusted(secret=secret)) as verifier:
+        assert (await verifier.verify(issuer.token("ann", secret=secret))).user_id == "ann"

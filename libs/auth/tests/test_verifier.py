@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -469,3 +471,112 @@ async def test_a_token_signed_by_somebody_elses_key_of_the_same_kid_is_refused(
     forger = IssuerKey("EdDSA")
     with pytest.raises(errors.SignatureInvalid):
         await verifier.verify(forger.sign(issuer.claims(), {"kid": issuer.keys[0].kid}))
+
+
+@dataclass(frozen=True)
+class Membership:
+    role: str
+
+    @classmethod
+    def of(cls, claims: Mapping[str, object]) -> "Membership":
+        role = claims["role"]
+        if role not in ("admin", "member"):
+            raise ValueError(f"{role!r} is no role")
+        return cls(str(role))
+
+
+async def test_claims_are_read_once_by_the_applications_own_model(issuer: Issuer, clock: Clock) -> None:
+    async with Verifier(issuer.trusted(now=clock), claims=Membership.of, now=clock) as verifier:
+        token = issuer.token(role="admin")
+        identity = await verifier.verify(token)
+        role: str = identity.extra.role
+        assert role == "admin"
+        assert (await verifier.verify(token)).extra is identity.extra
+        for claims in ({}, {"role": "the secret role"}, {"role": ["admin"]}):
+            with pytest.raises(errors.ClaimsInvalid) as caught:
+                await verifier.verify(issuer.token(header=None, **claims))
+            assert (caught.value.code, caught.value.status) == ("claims_invalid", 401)
+            assert "secret" not in str(caught.value)
+
+
+async def test_without_a_model_there_is_nothing_extra(issuer: Issuer, verifier: Verifier) -> None:
+    assert (await verifier.verify(issuer.token())).extra is None
+
+
+async def test_what_is_no_string_is_malformed(verifier: Verifier) -> None:
+    tokens: list[Any] = [None, 7, b"a.b.c", bytearray(b"a.b.c"), ["a"], {}]
+    for token in tokens:
+        with pytest.raises(errors.TokenMalformed):
+            await verifier.verify(token)
+
+
+async def test_strings_and_numbers_that_cannot_be_written_again_are_refused(
+    issuer: Issuer, verifier: Verifier
+) -> None:
+    deep = json.loads("[" * 65 + "]" * 65)
+    for claims in ({"sub": "\ud800"}, {"name": "\udfff"}, {"x": {"\ud800": 1}}, {"x": deep}):
+        with pytest.raises(errors.TokenMalformed):
+            await verifier.verify(issuer.token(**claims))
+    for header in ({"kid": "\ud800"}, {"typ": "\ud800"}, {"alg": "\ud800"}):
+        with pytest.raises(errors.TokenMalformed):
+            await verifier.verify(issuer.token(header=header))
+    kept = {"name": "\U0001f600", "x": json.loads("[" * 63 + "]" * 63), "many": [[]] * 100, "n": 10**4000}
+    assert (await verifier.verify(issuer.token(**kept))).claims["name"] == "\U0001f600"
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, 10**4000, False, [], {}, ""])
+async def test_a_date_that_is_no_sane_number_is_refused(
+    value: object, issuer: Issuer, verifier: Verifier
+) -> None:
+    for name in ("exp", "iat", "nbf"):
+        with pytest.raises(errors.TokenMalformed):
+            await verifier.verify(issuer.keys[0].sign({**issuer.claims(), name: value}, {}))
+
+
+async def test_where_a_header_says_its_keys_are_is_never_asked(issuer: Issuer, verifier: Verifier) -> None:
+    forger = IssuerKey("EdDSA")
+    led_astray = {
+        "kid": issuer.keys[0].kid,
+        "jku": "http://forger.test/jwks",
+        "x5u": "http://forger.test/cert",
+        "jwk": forger.public_jwk,
+    }
+    with pytest.raises(errors.SignatureInvalid):
+        await verifier.verify(forger.sign(issuer.claims(), led_astray))
+    assert (await verifier.verify(issuer.keys[0].sign(issuer.claims(), led_astray))).user_id == "ann"
+    assert issuer.fetches == 1
+
+
+async def test_two_issuers_with_the_same_keys_are_still_two(issuer: Issuer, clock: Clock) -> None:
+    trusted = issuer.trusted(now=clock)
+    other = TrustedIssuer("https://other.test", frozenset({"other"}), trusted.keys)
+    async with Verifier(trusted, other, now=clock) as verifier:
+        assert (await verifier.verify(issuer.token())).issuer == issuer.base_url
+        assert (
+            await verifier.verify(issuer.token(iss="https://other.test", aud="other"))
+        ).issuer == other.issuer
+        with pytest.raises(errors.AudienceMismatch):
+            await verifier.verify(issuer.token(iss="https://other.test"))
+
+
+async def test_one_issuer_that_is_down_does_not_harm_the_other(issuer: Issuer, clock: Clock) -> None:
+    down = Issuer("https://down.test", now=clock)
+    down.down = True
+    async with Verifier(issuer.trusted(now=clock), down.trusted(now=clock), now=clock) as verifier:
+        assert verifier.is_ready
+        assert (await verifier.verify(issuer.token())).user_id == "ann"
+        with pytest.raises(KeysUnavailable):
+            await verifier.verify(down.token())
+
+
+def test_an_audience_that_is_one_string_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="set of strings"):
+        TrustedIssuer("http://issuer.test", "http://issuer.test", None, SECRET)  # type: ignore[arg-type]
+
+
+async def test_header_bytes_that_are_not_ascii_are_a_malformed_token(verifier: Verifier) -> None:
+    for value in (b"Bearer \xff.\xfe.\xfd", "Bearer é.é.é".encode(), b"Bearer \x00"):
+        with pytest.raises(errors.TokenMalformed):
+            await verifier.authenticate([(b"authorization", value)])
+    with pytest.raises(CredentialsMissing):
+        await verifier.authenticate([(b"authorization", b"\xff\xfe")])

@@ -46,6 +46,14 @@ def test_a_plain_line_cannot_be_forged_by_what_it_quotes() -> None:
     assert "\x1b" not in line
 
 
+def test_uvicorns_own_access_lines_stay_off() -> None:
+    stream = io.StringIO()
+    logs.configure("INFO", as_json=True, stream=stream)
+    logging.getLogger("uvicorn.access").info("GET /?q=private")
+    assert not logging.getLogger("uvicorn.access").hasHandlers()
+    assert stream.getvalue() == ""
+
+
 def test_configuring_twice_writes_each_line_once() -> None:
     stream = io.StringIO()
     for _ in range(2):

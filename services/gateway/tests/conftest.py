@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 from todo_auth import IdentityVerifier, Verifier
 from todo_auth.testing import Issuer
@@ -38,6 +39,12 @@ async def listening(app: ASGIApp) -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await serving
+
+
+@pytest.fixture
+def serving() -> Callable[[ASGIApp], AbstractAsyncContextManager[str]]:
+    """`listening`, for tests that serve an application of their own."""
+    return listening
 
 
 @dataclass
@@ -116,8 +123,11 @@ def settings(**changes: Any) -> GatewaySettings:
 
 
 @asynccontextmanager
-async def gateway_to(url: str, issuer: Issuer, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(settings(tasks_url=url, **changes), verifier=Verifier(issuer.trusted()))
+async def gateway_to(
+    url: str, issuer: Issuer, registry: CollectorRegistry | None = None, **changes: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    configured = settings(tasks_url=url, **changes)
+    app = create_app(configured, verifier=Verifier(issuer.trusted()), registry=registry)
     async with listening(app) as address, httpx.AsyncClient(base_url=address) as http:
         yield http
 

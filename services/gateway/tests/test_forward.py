@@ -73,8 +73,10 @@ async def test_credentials_cookies_and_hop_by_hop_headers_stay_here(
     names = {name for name, _ in seen.headers}
     assert names.isdisjoint(
         {"authorization", "cookie", "proxy-authorization", "keep-alive", "te", "upgrade", "x-private"}
-        | {"x-forwarded-for", "forwarded"}
+        | {"forwarded"}
     )
+    assert seen.all("x-forwarded-for") == ["127.0.0.1"], "made anew"
+    assert seen.all("via") == ["1.1 todo-gateway"]
     assert "secret" not in str(seen.headers)
     assert (seen.all("idempotency-key"), seen.all("if-match")) == (["abc"], ['"3"'])
     assert seen.all("x-request-id") == ["req-1"]

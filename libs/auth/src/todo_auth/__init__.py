@@ -9,6 +9,7 @@ Task: T-006 · Spec: plan.md#verifying-tokens
 from todo_auth.asgi import Authenticate
 from todo_auth.errors import (
     AuthError,
+    ClaimsInvalid,
     CredentialsMissing,
     InvalidRequest,
     InvalidToken,
@@ -16,12 +17,15 @@ from todo_auth.errors import (
     UserMismatch,
 )
 from todo_auth.identity import Identity, IdentityMinter, IdentityVerifier
-from todo_auth.jwks import KeySet
-from todo_auth.verifier import TrustedIssuer, Verifier
+from todo_auth.issuers import TrustedIssuer
+from todo_auth.jwks import KeySet, KeySetState
+from todo_auth.sync import SyncVerifier
+from todo_auth.verifier import Verifier
 
 __all__ = [
     "AuthError",
     "Authenticate",
+    "ClaimsInvalid",
     "CredentialsMissing",
     "Identity",
     "IdentityMinter",
@@ -29,7 +33,9 @@ __all__ = [
     "InvalidRequest",
     "InvalidToken",
     "KeySet",
+    "KeySetState",
     "KeysUnavailable",
+    "SyncVerifier",
     "TrustedIssuer",
     "UserMismatch",
     "Verifier",

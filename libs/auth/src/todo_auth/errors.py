@@ -15,7 +15,8 @@
     │   ├── LifetimeTooLong          lifetime_too_long
     │   ├── IssuerMismatch           issuer_mismatch
     │   ├── AudienceMismatch         audience_mismatch
-    │   └── SubjectInvalid           subject_invalid
+    │   ├── SubjectInvalid           subject_invalid
+    │   └── ClaimsInvalid            claims_invalid
     ├── UserMismatch            403  user_mismatch
     └── KeysUnavailable         503  keys_unavailable
 
@@ -156,6 +157,12 @@ class SubjectInvalid(InvalidToken):
     """`sub` is missing, or not 1 to 255 visible ASCII characters: it becomes a header."""
 
     code = "subject_invalid"
+
+
+class ClaimsInvalid(InvalidToken):
+    """The claims do not fit the application's own model of them."""
+
+    code = "claims_invalid"
 
 
 class UserMismatch(AuthError):

@@ -14,6 +14,7 @@ from typing import NoReturn
 from todo_auth.errors import AlgorithmRefused, TokenMalformed, TokenTooLarge, TypeRefused
 
 MAX_TOKEN_CHARS = 16 * 1024
+MAX_DEPTH = 64
 
 Claims = Mapping[str, object]
 
@@ -38,11 +39,13 @@ def read(token: str, *, types: frozenset[str | None]) -> UnverifiedToken:
     `types`: the values of `typ` that are accepted, in lower case; `None` stands for its absence.
 
     Refused: more than 16 KiB; anything but three canonical base64url parts (no padding, no loose bits: RFC
-    7515 §2, RFC 4648 §3.5); JSON with repeated members, NaN or infinities; `crit` and `b64` (RFC 7515
+    7515 §2, RFC 4648 §3.5); JSON that `strict_json` refuses; `crit` and `b64` (RFC 7515
     §4.1.11, RFC 7797). `jku`, `x5u`, `jwk` and `x5c` are never followed.
 
     Raises TokenTooLarge, TokenMalformed, AlgorithmRefused, TypeRefused.
     """
+    if not isinstance(token, str):
+        raise TokenMalformed(f"a {type(token).__name__}")
     if len(token) > MAX_TOKEN_CHARS:
         raise TokenTooLarge(f"{len(token)} characters")
     parts = token.split(".")
@@ -89,18 +92,34 @@ def encode(data: bytes) -> str:
 
 
 def strict_json(data: bytes) -> object:
-    """Parses JSON that has one reading only: UTF-8, no repeated members, finite numbers. Raises
-    ValueError.
+    """Parses JSON that has one reading only and that everybody can write again: UTF-8, no repeated members,
+    finite numbers, no lone surrogates (RFC 7493 §2), nested at most 64 deep. Raises ValueError.
     """
+    text = data.decode("utf-8")
     try:
-        return json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_unique_members,
-            parse_float=_finite,
-            parse_constant=_refuse_constant,
+        value: object = json.loads(
+            text, object_pairs_hook=_unique_members, parse_float=_finite, parse_constant=_refuse_constant
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
+    # Both questions are settled for nearly every document by a glance at its text.
+    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deeper(value, MAX_DEPTH):
+        raise ValueError("nested too deeply")
+    if "\\u" in text:
+        _refuse_surrogates(value)
+    return value
+
+
+def numeric_date(claims: Claims, name: str) -> float | None:
+    """A NumericDate claim (RFC 7519 §2) in seconds since the epoch, None when absent. Raises
+    TokenMalformed.
+    """
+    if name not in claims:
+        return None
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 2**53:
+        raise TokenMalformed(f"{name} is not a number of seconds")
+    return value
 
 
 def _read_object(part: str, name: str) -> dict[str, object]:
@@ -128,6 +147,22 @@ def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(members) != len(pairs):
         raise ValueError("a member is repeated")
     return members
+
+
+def _is_deeper(value: object, depth: int) -> bool:
+    """Whether objects and arrays are nested more than `depth` deep."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list):
+        return False
+    return depth == 0 or any(_is_deeper(item, depth - 1) for item in value)
+
+
+def _refuse_surrogates(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a lone surrogate") from None
 
 
 def _finite(text: str) -> float:

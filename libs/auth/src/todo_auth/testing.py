@@ -6,17 +6,33 @@ In a test, in-process:
     verifier = Verifier(issuer.trusted())
     identity = await verifier.verify(issuer.token("ann"))
 
-On a port, with Better Auth's endpoints and users that sign up: `python -m todo_auth.testing --port 3000`.
+    issuer.token("ann", exp=1)                    # any claims and header; None takes one out
+    issuer.token("ann", secret=SHARED_SECRET)     # HS256
+    issuer.rotate("ES256")                        # signs with a new key; issuer.withdraw(old)
+    issuer.answer = HTML                          # or GARBAGE, huge(), redirect("/"), (500, b"")
+    issuer.down = True
+
+On a free port, with Better Auth's endpoints and the same faults:
+
+    with serving(issuer) as url:                  # from todo_auth.development
+        session = issuer.open_session("ann")      # a bearer token for {url}/api/auth/token
+
+With pytest the fixtures `better_auth_issuer` and `better_auth_server` are there (pytest_todo_auth). For
+development, with users that sign up: `python -m todo_auth.testing --port 3000`.
 
 Task: T-011 · Spec: plan.md#testing-issuer
 """
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import json
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import jwt
@@ -24,8 +40,28 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import get_default_algorithms
 
 from todo_auth import jws
-from todo_auth.jwks import KeySet, canonical_algorithm
-from todo_auth.verifier import TrustedIssuer
+from todo_auth.issuers import TrustedIssuer
+from todo_auth.jwk import canonical_algorithm
+from todo_auth.jwks import KeySet
+
+SESSION_COOKIE = "better-auth.session_token"
+
+Answer = tuple[int, bytes] | tuple[int, bytes, Mapping[str, str]]
+"""Status, body and headers of an HTTP answer."""
+
+GARBAGE: Answer = (200, b'{"keys":[\xff', {"Content-Type": "application/json"})
+HTML: Answer = (200, b"<!DOCTYPE html><title>Sign in</title>", {"Content-Type": "text/html; charset=utf-8"})
+
+
+def huge(size: int = 50_000_000) -> Answer:
+    """An answer of that many bytes, which would be JSON if anyone read it all."""
+    return (200, b'{"keys":[]' + b" " * (size - 11) + b"}", {"Content-Type": "application/json"})
+
+
+def redirect(location: str, status: int = 302) -> Answer:
+    """An answer that leads elsewhere."""
+    return (status, b"", {"Location": location})
+
 
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
@@ -63,13 +99,18 @@ class IssuerKey:
     def sign(self, payload: Mapping[str, Any], header: Mapping[str, Any]) -> str:
         """A compact JWS by this key's algorithm, whatever `header` says. `None` takes a member out."""
         members = {"alg": self.algorithm, "kid": self.kid, **header}
-        kept = {name: value for name, value in members.items() if value is not None}
-        signing_input = ".".join(jws.encode(json.dumps(value).encode()) for value in (kept, payload))
-        signature = self._pair.Algorithm.sign(signing_input.encode(), self._pair.key)
-        return f"{signing_input}.{jws.encode(signature)}"
+        return _compact(members, payload, lambda data: self._pair.Algorithm.sign(data, self._pair.key))
 
 
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+
+
+def _compact(
+    header: Mapping[str, object], payload: Mapping[str, object], sign: Callable[[bytes], bytes]
+) -> str:
+    kept = {name: value for name, value in header.items() if value is not None}
+    signing_input = ".".join(jws.encode(json.dumps(value).encode()) for value in (kept, payload))
+    return f"{signing_input}.{jws.encode(sign(signing_input.encode()))}"
 
 
 class Clock:
@@ -90,8 +131,9 @@ class Issuer:
     """An issuer at `base_url`, which is its `iss` and `aud`. It has one key at first; `rotate` and `withdraw`
     change the set.
 
-    Faults for what fetches its keys in-process: `down` (refused), `answer` (any status and body instead of
-    the key set), and `gate` (a fetch waits until it is set). `fetches` counts.
+    Faults, in-process and on a port alike. `down`: connections are refused (on a port, closed without an
+    answer). `answer`: any status, body and headers instead of the key set. `gate`: a fetch waits until it is
+    set, which is how slow an issuer is. `fetches` counts how often the key set was asked for.
     """
 
     def __init__(
@@ -103,9 +145,10 @@ class Issuer:
         self.base_url = base_url
         self.keys = [IssuerKey(algorithm)]
         self.down = False
-        self.answer: tuple[int, bytes] | None = None
+        self.answer: Answer | None = None
         self.gate: asyncio.Event | None = None
         self.fetches = 0
+        self._sessions: dict[str, str] = {}
         self._now = now
 
     def rotate(self, algorithm: str = "EdDSA") -> IssuerKey:
@@ -144,13 +187,33 @@ class Issuer:
         user_id: str = "ann",
         *,
         key: IssuerKey | None = None,
+        secret: str | None = None,
         header: Mapping[str, object] | None = None,
         **claims: object,
     ) -> str:
         """A signed token: Better Auth's default one, with claims and header members changed or (by `None`)
-        left out.
+        left out. `secret`: signed with it (HS256, no `kid`) instead of a key.
         """
-        return (key or self.keys[0]).sign(self.claims(user_id, **claims), header or {})
+        payload = self.claims(user_id, **claims)
+        if secret is None:
+            return (key or self.keys[0]).sign(payload, header or {})
+        raw = secret.encode()
+        members = {"alg": "HS256", **(header or {})}
+        return _compact(members, payload, lambda data: hmac.digest(raw, data, hashlib.sha256))
+
+    def open_session(self, user_id: str = "ann") -> str:
+        """A new session's opaque token, which `/token` exchanges for a JWT until `end_session`."""
+        token = secrets.token_urlsafe(24).replace("-", "a").replace("_", "b")
+        self._sessions[token] = user_id
+        return token
+
+    def end_session(self, token: str) -> None:
+        """Signs a session out; ending none is no error."""
+        self._sessions.pop(token, None)
+
+    def session_user(self, token: str) -> str | None:
+        """The user of a session that is open."""
+        return self._sessions.get(token)
 
     def trusted(self, *, secret: str | None = None, **key_set: Any) -> TrustedIssuer:
         """What a `Verifier` takes to trust this issuer in-process. `key_set`: settings of `KeySet`."""
@@ -158,15 +221,27 @@ class Issuer:
         keys = KeySet(f"{self.base_url}/api/auth/jwks", client=client, **key_set)
         return TrustedIssuer(self.base_url, frozenset({self.base_url}), keys, secret)
 
+    def key_set_answer(self) -> tuple[int, bytes, Mapping[str, str]]:
+        """Status, body and headers that the key set's address answers now."""
+        answer = self.answer or (200, json.dumps(self.jwks()).encode())
+        return answer if len(answer) == 3 else (*answer, {"Content-Type": "application/json"})
+
     async def _serve(self, request: httpx.Request) -> httpx.Response:
         self.fetches += 1
         if self.gate is not None:
             await self.gate.wait()
         if self.down:
             raise httpx.ConnectError("refused", request=request)
-        if self.answer is not None:
-            return httpx.Response(self.answer[0], content=self.answer[1])
-        return httpx.Response(200, content=json.dumps(self.jwks()).encode())
+        status, body, headers = self.key_set_answer()
+        return httpx.Response(status, content=body, headers=headers)
+
+
+def session_cookie(token: str, name: str = SESSION_COOKIE) -> str:
+    """A session as a browser sends it: `name=token.signature`, percent-encoded. The signature is nobody's:
+    the issuer here does not look at it.
+    """
+    signature = base64.b64encode(secrets.token_bytes(32)).decode()
+    return f"{name}={quote(f'{token}.{signature}', safe='')}"
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from typing import TextIO
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
 
-def configure(level: str = "INFO", *, as_json: bool, stream: TextIO | None = None) -> None:
-    """Sends every logger's records to one stream (standard error by default), one line each.
+def configure(level: str = "INFO", *, as_json: bool, stream: TextIO | None = None) -> "LineHandler":
+    """Sends every logger's records to one stream (standard error by default), one line each. Returns what
+    writes them, for lines that somebody has made already.
 
     `level`: DEBUG, INFO, WARNING or ERROR. Uvicorn's own access log stays off: `todo_service.requests` writes
     that line.
@@ -31,6 +32,10 @@ def configure(level: str = "INFO", *, as_json: bool, stream: TextIO | None = Non
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # httpx writes every URL it fetches at INFO; the issuer's are no news.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # It writes queries. What uvicorn is told of it does not reach its worker processes.
+    uvicorn_access = logging.getLogger("uvicorn.access")
+    uvicorn_access.handlers, uvicorn_access.propagate = [], False
+    return handler
 
 
 class LineHandler(logging.Handler):
@@ -51,15 +56,19 @@ class LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Takes a record (logging)."""
         try:
-            self._lines.append(self.format(record) + "\n")
-            loop = _running_loop()
-            if loop is None or record.levelno >= logging.WARNING:
-                self.flush()
-            elif self._flushed_by is not loop:
-                self._flushed_by = loop
-                loop.call_later(self.DELAY_S, self.flush)
+            self.write(self.format(record), at_once=record.levelno >= logging.WARNING)
         except Exception:
             self.handleError(record)
+
+    def write(self, line: str, *, at_once: bool = False) -> None:
+        """Takes a line as it is to stand there, without its end."""
+        self._lines.append(line + "\n")
+        loop = _running_loop()
+        if loop is None or at_once:
+            self.flush()
+        elif self._flushed_by is not loop:
+            self._flushed_by = loop
+            loop.call_later(self.DELAY_S, self.flush)
 
     def flush(self) -> None:
         """Writes what waits (logging)."""

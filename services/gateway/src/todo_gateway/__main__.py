@@ -5,7 +5,7 @@ Task: T-026 · Spec: plan.md#gateway-app
 
 import argparse
 
-from todo_service import logs, server, settings
+from todo_service import logs, metrics, server, settings
 
 from todo_gateway.settings import GatewaySettings
 
@@ -23,12 +23,19 @@ def main() -> None:
         configured = settings.load(GatewaySettings)
         logs.configure(configured.log_level, as_json=configured.env == "production")
         if command == "serve":
-            server.serve(
-                "todo_gateway.app:from_environment",
-                host=configured.gateway_host,
-                port=configured.gateway_port,
-                port_setting="GATEWAY_PORT",
-            )
+            with metrics.serving(
+                configured.gateway_metrics_port,
+                host=configured.gateway_metrics_host,
+                port_setting="GATEWAY_METRICS_PORT",
+                workers=configured.gateway_workers,
+            ):
+                server.serve(
+                    "todo_gateway.app:from_environment",
+                    host=configured.gateway_host,
+                    port=configured.gateway_port,
+                    port_setting="GATEWAY_PORT",
+                    workers=configured.gateway_workers,
+                )
     except settings.SettingsError as error:
         settings.refuse(error)
 

@@ -25,7 +25,8 @@ _UNRESERVED_PATH = re.compile(rb"[A-Za-z0-9._~/-]*\Z")  # RFC 3986 §2.3: what n
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The largest request that is looked at: the target in bytes, headers by count and bytes, the body in
-    bytes, and seconds without a byte of it.
+    bytes, and the slowest: seconds without a byte of the body, and the bytes a second that it comes with at
+    least, once it has had so many seconds.
     """
 
     target_bytes: int = 8 * 1024
@@ -33,6 +34,7 @@ class Limits:
     header_bytes: int = 32 * 1024
     body_bytes: int = 1024 * 1024
     body_silence_s: float = 30
+    min_body_rate: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Edge:
             size += len(name) + len(value) + 4
             if name == b"content-length":
                 declared = value
-            if name in _IDENTITY_HEADERS or (b"_" in name and name.replace(b"_", b"-") in _IDENTITY_HEADERS):
+            # A program behind may take `_` for `-`, and so a name for another's: nobody needs such names.
+            if name in _IDENTITY_HEADERS or b"_" in name:
                 continue
             kept.append(header)
         if size > limits.header_bytes:
@@ -93,13 +96,16 @@ class Edge:
         """`receive`, counting the body and waiting for its next byte only so long."""
         seen = 0
         ended = False
+        loop = asyncio.get_running_loop()
+        silence_s = self._limits.body_silence_s
+        in_time_until = loop.time() + silence_s  # as if the bytes that are here had come at the least rate
 
         async def limited() -> Message:
-            nonlocal seen, ended
+            nonlocal seen, ended, in_time_until
             if ended:
                 return await receive()  # the client leaving, whenever that may be
             try:
-                async with asyncio.timeout(self._limits.body_silence_s):
+                async with asyncio.timeout_at(min(loop.time() + silence_s, in_time_until)):
                     message = await receive()
             except TimeoutError:
                 ended = True
@@ -107,7 +113,9 @@ class Edge:
                     408, "The rest of the request did not come in time.", headers={"Connection": "close"}
                 ) from None
             if message["type"] == "http.request":
-                seen += len(message.get("body", b""))
+                size = len(message.get("body", b""))
+                seen += size
+                in_time_until += size / self._limits.min_body_rate
                 ended = not message.get("more_body", False)
                 if seen > self._limits.body_bytes:
                     raise self._too_large()

@@ -5,7 +5,10 @@ Task: T-024 · Spec: plan.md#forwarding
 
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable
+import math
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from time import perf_counter
+from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 from todo_auth import Identity, IdentityMinter, UserMismatch
@@ -14,15 +17,17 @@ from todo_service.problems import Problem
 from todo_service.requests import request_id
 
 from todo_gateway import edge
+from todo_gateway.client_address import forwarded
+from todo_gateway.disconnect import ClientLeft, WhileConnected
 from todo_gateway.upstream import (
     ConnectFailed,
     ConnectTimeout,
     LocalProtocolError,
-    Pool,
     PoolClosed,
     PoolTimeout,
     ReadTimeout,
     Response,
+    Unavailable,
     UpstreamError,
     WriteTimeout,
 )
@@ -74,26 +79,42 @@ _NOT_RETURNED = _HOP_BY_HOP | {
     b"www-authenticate",
     b"x-powered-by",
 }
-_RETRY = {"Retry-After": "1"}
+_VIA = (b"via", b"1.1 todo-gateway")  # RFC 9110 §7.6.3: a gateway must
 
 _log = logging.getLogger(__name__)
 
 
+class Upstream(Protocol):
+    """What requests are passed on to: a `Pool`, or a `Balance` over several."""
+
+    async def request(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Headers,
+        body: bytes | AsyncIterable[bytes] | None,
+        *,
+        length: int | None = None,
+    ) -> Response: ...
+
+
 class Forward:
     """The ASGI application behind `Authenticate`: reads the path, vouches for the user, passes the request on
-    and the answer back.
+    and the answer back. When the client leaves, the request to the upstream ends with it.
 
-    Raises UserMismatch (403), Problem 404, 502 (no sound answer, or one that blames the gateway), 503
+    It leaves in the scope's state `upstream`, the address that answered, and `upstream_s`, the seconds until
+    it did. Raises UserMismatch (403), Problem 404, 502 (no sound answer, or one that blames the gateway), 503
     (not reachable), 504 (too slow).
     """
 
-    def __init__(self, pool: Pool, minter: IdentityMinter) -> None:
-        self._pool = pool
+    def __init__(self, upstream: Upstream, minter: IdentityMinter) -> None:
+        self._upstream = upstream
         self._minter = minter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Streams a large body either way; a small one goes in one piece."""
-        identity: Identity = scope["state"]["identity"]
+        state = scope["state"]
+        identity: Identity = state["identity"]
         target = edge.canonical(scope["raw_path"])
         if target is None:
             raise Problem(404, "There is nothing at this address.")
@@ -107,23 +128,32 @@ class Forward:
             (USER_ID_HEADER, identity.user_id.encode("ascii")),
             (TXN_TOKEN_HEADER, self._minter.mint(identity.user_id).encode("ascii")),
             (b"x-request-id", request_id(scope).encode("ascii")),
+            _VIA,
         ]
+        if "client" in state:
+            headers += forwarded(scope)
         try:
-            body, length = await _read_body(scope["headers"], receive)
-            response = await self._pool.request(
-                scope["method"].encode("ascii"), path.encode("latin-1"), headers, body, length=length
-            )
-        except UpstreamError as error:
-            raise problem_of(error) from error
+            with WhileConnected(receive) as client:
+                body, length = await _read_body(scope["headers"], receive, client)
+                began_at = perf_counter()
+                try:
+                    response = await self._upstream.request(
+                        scope["method"].encode("ascii"), path.encode("latin-1"), headers, body, length=length
+                    )
+                except UpstreamError as error:
+                    raise problem_of(error) from error
+                finally:
+                    state["upstream_s"] = perf_counter() - began_at
+                state["upstream"] = response.origin
+                try:
+                    if response.status in (401, 403) and not _blames_the_user(response):
+                        _log.error("the service refused the gateway: do both have the same IDENTITY_SECRET?")
+                        raise Problem(502, "The service behind the gateway did not accept the request.")
+                    await _pass_back(response, send, without_body=scope["method"] == "HEAD")
+                finally:
+                    await response.aclose()
         except ClientLeft:
             return
-        try:
-            if response.status in (401, 403) and not _blames_the_user(response):
-                _log.error("the service refused the gateway: do both have the same IDENTITY_SECRET?")
-                raise Problem(502, "The service behind the gateway did not accept the request.")
-            await _pass_back(response, send, without_body=scope["method"] == "HEAD")
-        finally:
-            await response.aclose()
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]], without: frozenset[bytes]) -> Headers:
@@ -141,9 +171,12 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]], without: frozenset[bytes]
 def problem_of(error: UpstreamError) -> Problem:
     """What the client is told of an upstream that did not answer: what to do, not what is broken."""
     _log.warning("upstream: %s: %s", type(error).__name__, error)
-    if isinstance(error, ConnectFailed | ConnectTimeout | PoolTimeout | PoolClosed):
+    if isinstance(error, ConnectFailed | ConnectTimeout | PoolTimeout | PoolClosed | Unavailable):
+        wait_s = error.retry_after_s if isinstance(error, Unavailable) else 1
         return Problem(
-            503, "The service is not reachable at the moment. Please try again shortly.", headers=_RETRY
+            503,
+            "The service is not reachable at the moment. Please try again shortly.",
+            headers={"Retry-After": str(max(1, math.ceil(wait_s)))},
         )
     if isinstance(error, ReadTimeout | WriteTimeout):
         return Problem(504, "The service did not answer in time.")
@@ -153,10 +186,13 @@ def problem_of(error: UpstreamError) -> Problem:
 
 
 async def _read_body(
-    headers: Iterable[tuple[bytes, bytes]], receive: Receive
+    headers: Iterable[tuple[bytes, bytes]], receive: Receive, client: WhileConnected
 ) -> tuple[bytes | AsyncIterator[bytes] | None, int | None]:
     """The body as bytes when it is here in one piece, else as a stream with its declared length; None when
-    there is none.
+    there is none. The client is watched from the end of the body.
+
+    Only here, behind authentication, is a client told to go on that sent `Expect: 100-continue`: the server
+    says so when the body is first asked for.
     """
     declared = None
     has_body = False
@@ -167,12 +203,14 @@ async def _read_body(
         elif name == b"transfer-encoding":
             has_body = True
     if not has_body:
+        client.watch()
         return None, None
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientLeft
     first: bytes = message.get("body", b"")
     if not message.get("more_body", False):
+        client.watch()
         return first, None
 
     async def rest() -> AsyncIterator[bytes]:
@@ -181,6 +219,7 @@ async def _read_body(
             if chunk:
                 yield chunk
             if not more:
+                client.watch()
                 return
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -188,10 +227,6 @@ async def _read_body(
             chunk, more = message.get("body", b""), message.get("more_body", False)
 
     return rest(), declared
-
-
-class ClientLeft(Exception):
-    """The client closed its connection before its request was whole; there is nobody to answer."""
 
 
 def _blames_the_user(response: Response) -> bool:

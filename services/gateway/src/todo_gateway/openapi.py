@@ -31,10 +31,16 @@ _MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 KEPT_S = 300
 """For how long a service's document is shown before it is asked for again: it may have been upgraded."""
 
+# What the gateway answers before or instead of the service.
 _ERRORS = {
+    "400": "The request can be read in more than one way, or not at all.",
     "401": "No token, or one that is not valid here.",
     "403": "Not allowed with this token.",
+    "408": "The rest of the request did not come in time.",
+    "413": "The body is too large.",
+    "414": "The path and query are too long.",
     "429": "Too many requests; see Retry-After.",
+    "431": "The header fields are too many or too large.",
     "502": "The service behind gave no sound answer.",
     "503": "Not reachable at the moment; see Retry-After.",
     "504": "The service behind did not answer in time.",

@@ -3,6 +3,7 @@
 Task: T-025 · Spec: plan.md#upstream-client
 """
 
+from todo_gateway.upstream.balance import AddressState, Balance
 from todo_gateway.upstream.errors import (
     ConnectFailed,
     ConnectTimeout,
@@ -12,12 +13,16 @@ from todo_gateway.upstream.errors import (
     PoolTimeout,
     ProtocolError,
     ReadTimeout,
+    Unavailable,
     UpstreamError,
     WriteTimeout,
 )
-from todo_gateway.upstream.pool import Pool, Response
+from todo_gateway.upstream.pool import Pool
+from todo_gateway.upstream.response import Response
 
 __all__ = [
+    "AddressState",
+    "Balance",
     "ConnectFailed",
     "ConnectTimeout",
     "Disconnected",
@@ -28,6 +33,7 @@ __all__ = [
     "ProtocolError",
     "ReadTimeout",
     "Response",
+    "Unavailable",
     "UpstreamError",
     "WriteTimeout",
 ]

@@ -22,11 +22,12 @@ class Deadline:
         self._at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def set(self, timeout_s: float) -> None:
-        """Allow `timeout_s` seconds from now, in place of any earlier limit."""
+    def set(self, timeout_s: float) -> float:
+        """Allow `timeout_s` seconds from now, in place of any earlier limit; return the loop's time then."""
         at = self._at = self._loop.time() + timeout_s
         if self._timer is None or self._timer.when() > at:
             self._arm(at)
+        return at
 
     def lift(self) -> None:
         """Allow any time."""

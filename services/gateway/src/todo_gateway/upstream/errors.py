@@ -1,12 +1,16 @@
 """Every way a request to an upstream fails, and whether the upstream may have seen it.
 
-    UpstreamError ├── LocalProtocolError    what was to be sent is not HTTP/1.1, or its body has another
-    length than was said ├── PoolClosed            the pool is closed or closing ├── PoolTimeout
-    every connection stayed busy for too long ├── ConnectFailed         refused, unreachable, no such host,
-    TLS not agreed ├── ConnectTimeout        no connection in time ├── WriteTimeout          the upstream
-    stopped taking the request ├── ReadTimeout           the answer did not begin in time, or fell silent ├──
-    ProtocolError         the answer is not HTTP/1.1, or its end cannot be told safely └── Disconnected
-    the connection ended before the answer did
+    UpstreamError
+    ├── LocalProtocolError   what was to be sent is not HTTP/1.1, or its body has another length than was said
+    ├── PoolClosed           the pool is closed or closing
+    ├── PoolTimeout          every connection stayed busy for too long
+    ├── Unavailable          no address of the upstream may be asked at the moment
+    ├── ConnectFailed        refused, unreachable, no such host, TLS not agreed
+    ├── ConnectTimeout       no connection in time
+    ├── WriteTimeout         the upstream stopped taking the request
+    ├── ReadTimeout          the answer did not begin in time, or fell silent
+    ├── ProtocolError        the answer is not HTTP/1.1, or its end cannot be told safely
+    └── Disconnected         the connection ended before the answer did
 
 Task: T-025 · Spec: plan.md#upstream-client
 """
@@ -35,6 +39,14 @@ class PoolClosed(UpstreamError):
 
 class PoolTimeout(UpstreamError):
     """Every connection stayed busy for `pool_timeout_s`."""
+
+
+class Unavailable(UpstreamError):
+    """Every address of the upstream failed of late; `retry_after_s` seconds until one is tried again."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ConnectFailed(UpstreamError):

@@ -4,6 +4,7 @@ Task: T-025 · Spec: plan.md#upstream-client
 """
 
 import asyncio
+import math
 import select
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ Body = bytes | AsyncIterable[bytes]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one exchange may take: seconds without progress, and bytes of the answer's head."""
+    """What one exchange may take: seconds without progress, and bytes of the answer's head.
+
+    An answer whose body is short enough to be kept until it is whole has `head_timeout_s` for all of it.
+    """
 
     head_timeout_s: float
     read_timeout_s: float
@@ -58,12 +62,23 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Future[None] | None = None  # there while the transport wants no more to write
         self._upload: asyncio.Task[None] | None = None
         self._deadline = Deadline(self._loop, self._on_expired)
+        self._head_timeout_s = limits.head_timeout_s
+        self._due_at = math.inf  # a short answer is whole by then
 
-    async def exchange(self, head: bytes, body: Body, length: int | None, *, without_body: bool) -> Answer:
+    async def exchange(
+        self,
+        head: bytes,
+        body: Body,
+        length: int | None,
+        *,
+        without_body: bool,
+        head_timeout_s: float | None = None,
+    ) -> Answer:
         """Send a request and wait for its answer: whole where it is short, else until its head is there.
 
         `length` is the size in bytes of a `body` that comes piece by piece, None for chunked coding.
-        `without_body` says that the answer has no body (HEAD). An answer that comes before the request is
+        `without_body` says that the answer has no body (HEAD). `head_timeout_s` is another limit than the
+        connection's, for this exchange. An answer that comes before the request is
         sent ends the upload: at once where it refuses (status 300 and above), when it is complete otherwise.
         On any error, cancellation included, the connection is closed.
 
@@ -75,11 +90,13 @@ class Connection(asyncio.Protocol):
         answer = self.answer = Answer(without_body=without_body, max_head_bytes=self._limits.max_head_bytes)
         self.is_reused, self._is_fresh = not self._is_fresh, False
         self._is_idle = False
+        self._due_at = math.inf
+        self._head_timeout_s = self._limits.head_timeout_s if head_timeout_s is None else head_timeout_s
         try:
             if isinstance(body, bytes) and len(body) <= BUFFER_BYTES:
                 self._upload = None
                 self._transport.write(head + body)
-                self._deadline.set(self._limits.head_timeout_s)
+                self._due_at = self._deadline.set(self._head_timeout_s)
             else:
                 self._transport.write(head)
                 pieces = _slices(body) if isinstance(body, bytes) else body
@@ -171,7 +188,9 @@ class Connection(asyncio.Protocol):
             if answer.status >= 300:
                 self._stop_upload()
             if answer.is_short:
-                self._deadline.set(self._limits.read_timeout_s)
+                now = self._loop.time()
+                self._due_at = min(self._due_at, now + self._head_timeout_s)
+                self._deadline.set(min(self._limits.read_timeout_s, self._due_at - now))
             else:
                 self._wake()
                 if answer.buffered_bytes > BUFFER_BYTES and not self._reading_is_paused:
@@ -222,7 +241,7 @@ class Connection(asyncio.Protocol):
             raise LocalProtocolError("the body is shorter than was said", sent=True)
         if left is None:
             self._transport.write(b"0\r\n\r\n")
-        self._limit_upload(self._limits.head_timeout_s)
+        self._limit_upload(self._head_timeout_s)
 
     def _on_upload_done(self, upload: asyncio.Task[None]) -> None:
         if not upload.cancelled() and (error := upload.exception()) is not None:
@@ -277,7 +296,7 @@ class Connection(asyncio.Protocol):
 
     def _on_expired(self) -> None:
         if self.answer.status:
-            self._fail(ReadTimeout("the answer fell silent", sent=True))
+            self._fail(ReadTimeout("the answer fell silent, or was not whole in time", sent=True))
         elif self._drained is not None:
             self._fail(WriteTimeout("the upstream took nothing of the request in time", sent=True))
         else:

@@ -4,15 +4,13 @@ Task: T-025 · Spec: plan.md#upstream-client
 """
 
 import asyncio
+import math
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
-from todo_gateway.upstream.answer import Answer
+from todo_gateway.upstream.dial import dial
 from todo_gateway.upstream.errors import (
-    ConnectFailed,
-    ConnectTimeout,
     Disconnected,
     LocalProtocolError,
     PoolClosed,
@@ -21,54 +19,8 @@ from todo_gateway.upstream.errors import (
 )
 from todo_gateway.upstream.http1 import Body, Connection, Limits
 from todo_gateway.upstream.request import Headers, encode_head
-
-IDEMPOTENT_METHODS = frozenset({b"DELETE", b"GET", b"HEAD", b"OPTIONS", b"PUT", b"TRACE"})
-"""Methods that may be sent twice with the effect of once (RFC 9110 §9.2.2)."""
-
-
-class Response:
-    """An upstream's answer: `status`, raw `headers` (names in lower case, in their order) and `body`.
-
-    `body` is the whole body where it is already there: always up to 64 KiB with a `content-length`, often
-    otherwise. Else it is None, the connection stays lent to this answer, and `stream` gives the body. A
-    caller must call `aclose` in either case; before the end of the body it closes the connection.
-    """
-
-    __slots__ = ("status", "headers", "body", "_connection", "_release")
-
-    def __init__(self, answer: Answer, connection: Connection, release: Callable[[Connection], None]) -> None:
-        self.status = answer.status
-        self.headers = answer.headers
-        self.body: bytes | None = None
-        self._connection: Connection | None = None
-        self._release = release
-        if answer.is_complete:
-            self.body = answer.take()
-            release(connection)
-        else:
-            self._connection = connection
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        """Give the body in non-empty pieces as they come; a slow reader slows the upstream down. Once only.
-
-        Raises `ReadTimeout`, `Disconnected` (the body was cut short) and `ProtocolError`.
-        """
-        if self._connection is None:
-            if self.body:
-                yield self.body
-            return
-        try:
-            while piece := await self._connection.read():
-                yield piece
-        finally:
-            await self.aclose()
-
-    async def aclose(self) -> None:
-        """Give the connection back, or close it when the body is not at its end. May be called again."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._release(connection)
-            await connection.upload_left()
+from todo_gateway.upstream.response import Response
+from todo_gateway.upstream.retries import is_repeatable
 
 
 class Pool:
@@ -77,11 +29,11 @@ class Pool:
     At most `max_connections` are open; further requests wait their turn, first come first served. Limits in
     seconds: `connect_timeout_s` for a connection (name resolution and TLS included), `pool_timeout_s` for a
     turn, `write_timeout_s` for the upstream to take more of the request, `head_timeout_s` from the end of the
-    request to the head of the answer, `read_timeout_s` for the next byte after it. The time that a caller
-    takes to produce a body or to read one is never counted. An idle connection is closed after `keepalive_s`:
-    keep it under the upstream's own limit (uvicorn's is 5 s), or requests meet connections that are just
-    being closed. `max_head_bytes` bounds the names and values of an answer's headers. `tls` replaces the
-    default context of an https origin.
+    request to the head of the answer and to all of a short one, `read_timeout_s` for the next byte. The time
+    that a caller takes to produce a body or to read one is never counted. An idle connection is closed after
+    `keepalive_s`: keep it under the upstream's own limit (uvicorn's is 5 s), or requests meet connections
+    that are just being closed. `max_head_bytes` bounds the names and values of an answer's headers. `tls`
+    replaces the default context of an https origin.
 
     Belongs to one event loop. Raises `ValueError` for an origin that is none.
     """
@@ -115,9 +67,8 @@ class Pool:
         self._connect_timeout_s = connect_timeout_s
         self._pool_timeout_s = pool_timeout_s
         self._keepalive_s = keepalive_s
-        self._free_slots = (
-            max_connections  # a slot is taken by a connection, from before it is made until it is closed
-        )
+        self._max_connections = max_connections
+        self._free_slots = max_connections  # a connection has one, from before it is made until it is closed
         self._idle: dict[Connection, float] = {}  # and the loop's time at which it expires; the oldest first
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()  # None: a free slot
         self._open: set[Connection] = set()
@@ -125,6 +76,13 @@ class Pool:
         self._reaper: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._quiet = asyncio.Event()  # closed, and nothing left open
+
+    @property
+    def outstanding(self) -> int:
+        """How many requests are under way: answers that are being read, and those waiting for a turn,
+        included.
+        """
+        return self._max_connections - self._free_slots - len(self._idle) + len(self._waiters)
 
     async def request(
         self,
@@ -134,13 +92,15 @@ class Pool:
         body: Body | None = None,
         *,
         length: int | None = None,
+        timeout_s: float | None = None,
     ) -> Response:
         """Send a request and return its answer, as soon as it is whole or too long to wait for.
 
         `Host`, `Content-Length` and `Transfer-Encoding` are made here; `headers` must be end-to-end. A `body`
         that is an iterator is sent chunked, or as `length` bytes where that is known. On a reused connection
         that turns out to have been closed, the request is sent once more on a new one if nothing of an answer
-        came, the method is idempotent and the body is no iterator; otherwise never.
+        came, the request is repeatable (`is_repeatable`) and the body is no iterator; otherwise never.
+        `timeout_s` bounds the time until there is an answer to return, beside the pool's own limits.
 
         Raises the errors of `todo_gateway.upstream.errors`, and what the body's iterator raises.
         """
@@ -156,24 +116,33 @@ class Pool:
         content = b"" if body is None else body
         without_body = method == b"HEAD"
 
-        connection = await self._acquire()
+        give_up_at = math.inf if timeout_s is None else asyncio.get_running_loop().time() + timeout_s
+        connection = await self._acquire(give_up_at)
         try:
             try:
-                answer = await connection.exchange(head, content, length, without_body=without_body)
+                answer = await connection.exchange(
+                    head, content, length, without_body=without_body, head_timeout_s=self._head_s(give_up_at)
+                )
             except Disconnected as error:
-                repeatable = connection.is_reused and replayable and method in IDEMPOTENT_METHODS
+                repeatable = connection.is_reused and replayable and is_repeatable(method, headers)
                 if error.sent and not (repeatable and not connection.answer.has_begun):
                     raise
                 try:
-                    connection = await self._connect()
-                    answer = await connection.exchange(head, content, length, without_body=without_body)
+                    connection = await self._connect(give_up_at)
+                    answer = await connection.exchange(
+                        head,
+                        content,
+                        length,
+                        without_body=without_body,
+                        head_timeout_s=self._head_s(give_up_at),
+                    )
                 except UpstreamError as second:
                     second.sent = second.sent or error.sent
                     raise
         except BaseException:
             self._pass_on(None)
             raise
-        return Response(answer, connection, self._release)
+        return Response(answer, connection, self._release, self.origin)
 
     async def aclose(self, grace_s: float = 0.0) -> None:
         """Close: new and waiting requests fail at once, running ones have `grace_s` seconds and are then cut.
@@ -198,7 +167,10 @@ class Pool:
                 connection.close()
             await self._quiet.wait()
 
-    async def _acquire(self) -> Connection:
+    def _head_s(self, give_up_at: float) -> float:
+        return min(self._limits.head_timeout_s, give_up_at - asyncio.get_running_loop().time())
+
+    async def _acquire(self, give_up_at: float) -> Connection:
         """Take a slot, with the connection in it."""
         if self._is_closed:
             raise PoolClosed("the pool is closed")
@@ -210,22 +182,23 @@ class Pool:
         elif self._free_slots:
             self._free_slots -= 1
         else:
-            connection = await self._wait_for_turn()
+            connection = await self._wait_for_turn(give_up_at)
         if connection is not None and not connection.is_stale():
             return connection
         try:
             if connection is not None:
                 connection.close()
-            return await self._connect()
+            return await self._connect(give_up_at)
         except BaseException:
             self._pass_on(None)
             raise
 
-    async def _wait_for_turn(self) -> Connection | None:
-        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
+    async def _wait_for_turn(self, give_up_at: float) -> Connection | None:
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[Connection | None] = loop.create_future()
         self._waiters.append(waiter)
         try:
-            async with asyncio.timeout(self._pool_timeout_s):
+            async with asyncio.timeout_at(min(give_up_at, loop.time() + self._pool_timeout_s)):
                 return await waiter
         except BaseException as error:
             if waiter in self._waiters:
@@ -236,20 +209,18 @@ class Pool:
                 raise PoolTimeout("every connection to the upstream stayed busy") from None
             raise
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, give_up_at: float) -> Connection:
         """Make the connection of a slot that is held."""
         self._connecting += 1
         try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self._limits, self._on_lost), *self._address, ssl=self._tls
-                )
+            connection = await dial(
+                lambda: Connection(self._limits, self._on_lost),
+                *self._address,
+                tls=self._tls,
+                timeout_s=min(self._connect_timeout_s, give_up_at - asyncio.get_running_loop().time()),
+            )
             if not connection.is_lost:
                 self._open.add(connection)
-        except TimeoutError:
-            raise ConnectTimeout("no connection to the upstream in time") from None
-        except OSError as error:
-            raise ConnectFailed(f"no connection to the upstream: {type(error).__name__}") from error
         finally:
             self._connecting -= 1
             self._note_quiet()

@@ -1,4 +1,4 @@
-"""The pool as a transport for httpx, for code that speaks httpx and wants the same connections.
+"""An upstream as a transport for httpx, for code that speaks httpx and wants the same connections.
 
 Task: T-025 · Spec: plan.md#upstream-client
 """
@@ -9,13 +9,16 @@ from contextlib import contextmanager
 import httpx
 
 from todo_gateway.upstream import errors
-from todo_gateway.upstream.pool import Pool, Response
+from todo_gateway.upstream.balance import Balance
+from todo_gateway.upstream.pool import Pool
 from todo_gateway.upstream.request import CONNECTION_HEADERS
+from todo_gateway.upstream.response import Response
 
 _HTTPX_ERRORS: dict[type[errors.UpstreamError], type[httpx.TransportError]] = {
     errors.LocalProtocolError: httpx.LocalProtocolError,
     errors.PoolClosed: httpx.PoolTimeout,
     errors.PoolTimeout: httpx.PoolTimeout,
+    errors.Unavailable: httpx.ConnectError,
     errors.ConnectFailed: httpx.ConnectError,
     errors.ConnectTimeout: httpx.ConnectTimeout,
     errors.WriteTimeout: httpx.WriteTimeout,
@@ -26,13 +29,14 @@ _HTTPX_ERRORS: dict[type[errors.UpstreamError], type[httpx.TransportError]] = {
 
 
 class PoolTransport(httpx.AsyncBaseTransport):
-    """Sends httpx's requests through a `Pool`: `httpx.AsyncClient(transport=PoolTransport(pool))`.
+    """Sends httpx's requests through a `Pool` or a `Balance`:
+    `httpx.AsyncClient(transport=PoolTransport(pool))`.
 
     The pool's own time limits hold, not those of the httpx client. Requests to another origin than the pool's
     are refused (`httpx.UnsupportedProtocol`). Errors are httpx's, with the original as their cause.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool | Balance) -> None:
         self._pool = pool
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -1,0 +1,41 @@
+"""The route template of a request, for metrics and logs: one of a few, whatever a client sends.
+
+Task: T-041 · Spec: plan.md#metrics
+"""
+
+from starlette.types import Scope
+
+from todo_gateway.edge import canonical, is_ambiguous
+
+OTHER = "other"
+
+_TEMPLATES = {
+    ("tasks", 0): "/api/tasks",
+    ("tasks", 1): "/api/tasks/{id}",
+    ("tasks", 2): "/api/tasks/{id}/{action}",
+    ("categories", 0): "/api/categories",
+    ("categories", 1): "/api/categories/{id}",
+    ("stats", 0): "/api/stats",
+}
+_OWN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
+_RESOURCES = {b"tasks": "tasks", b"todos": "tasks", b"categories": "categories", b"stats": "stats"}
+
+
+def template(scope: Scope) -> str:
+    """`/api/tasks/{id}` and the like for every spelling of it, a page of the gateway's own, or `other`."""
+    raw_path: bytes = scope.get("raw_path") or b""
+    if not raw_path.startswith(b"/api/"):
+        path: str = scope["path"]
+        return path if path in _OWN else OTHER
+    if b"%" in raw_path:
+        target = None if is_ambiguous(raw_path) else canonical(raw_path)
+        if target is None:
+            return OTHER
+        raw_path = target.path.encode("ascii")
+    parts = raw_path.rstrip(b"/").split(b"/", 8)[2:]
+    if parts[:1] == [b"v1"]:
+        del parts[0]
+    if parts and parts[0] not in _RESOURCES:
+        del parts[0]  # a user id
+    resource = _RESOURCES.get(parts[0]) if parts else None
+    return _TEMPLATES.get((resource, len(parts) - 1), OTHER) if resource else OTHER

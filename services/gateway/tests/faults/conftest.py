@@ -1,0 +1,201 @@
+"""A TCP proxy that misbehaves on demand, and the gateway's path to an upstream behind it."""
+
+import asyncio
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+from todo_auth import Authenticate, IdentityMinter, Verifier
+from todo_auth.testing import Issuer
+from todo_gateway.edge import Edge
+from todo_gateway.edge import Limits as EdgeLimits
+from todo_gateway.forward import Forward
+from todo_gateway.upstream import Balance, Pool
+from todo_service.problems import Problems
+from todo_service.requests import Requests
+
+Break = Literal["hang", "reset", "close", "garbage", "trickle"]
+
+
+class FaultProxy:
+    """Passes TCP connections on to `target`, and what it answers back, until told otherwise."""
+
+    def __init__(self, target: str) -> None:
+        parts = urlsplit(target)
+        self._target = (parts.hostname, parts.port)
+        self._port = 0
+        self._open: set[asyncio.StreamWriter] = set()
+        self._break: Break | None = None
+        self._passes = 0
+        self.connections = 0
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def breaks(self, how: Break | None, passes: int = 0) -> None:
+        """From now on `passes` bytes come back on a connection, and then this. None: all is well again.
+
+        `garbage`: what is no HTTP; `trickle`: the rest byte by byte, one every 20 ms.
+        """
+        self._break, self._passes = how, passes
+
+    async def start(self) -> None:
+        """Listen: on the same port as before, if it did before."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Refuse connections, and reset those that are open."""
+        self._server.close()
+        for writer in self._open:
+            _reset(writer)
+        await until(lambda: not self._open)
+        await self._server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        self.connections += 1
+        inside_reader, inside_writer = await asyncio.open_connection(*self._target)
+        ways = [
+            asyncio.create_task(self._pass_on(reader, inside_writer)),
+            asyncio.create_task(self._pass_back(inside_reader, writer)),
+        ]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        await asyncio.wait(ways)
+        for end in (writer, inside_writer):
+            end.close()
+            with suppress(ConnectionError):
+                await end.wait_closed()
+        self._open.discard(writer)
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+
+    async def _pass_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passed = 0
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                left = self._passes - passed
+                if self._break is None or len(data) <= left:
+                    passed += len(data) if self._break else 0
+                    writer.write(data)
+                    await writer.drain()
+                    continue
+                writer.write(data[:left])
+                await writer.drain()
+                if self._break == "garbage":
+                    writer.write(b"\x16\x03\x01 no HTTP at all\r\n\r\n" * 100)
+                    await writer.drain()
+                elif self._break == "reset":
+                    await asyncio.sleep(0.01)  # so that what passed has left for the network
+                    _reset(writer)
+                elif self._break == "trickle":
+                    for byte in data[left:]:
+                        writer.write(bytes([byte]))
+                        await writer.drain()
+                        await asyncio.sleep(0.02)
+                elif self._break == "hang":
+                    await asyncio.Event().wait()
+                return
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    if writer.is_closing():
+        return
+    linger_none = struct.pack("ii", 1, 0)
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_none)
+    writer.transport.abort()
+
+
+def open_sockets() -> int:
+    """How many sockets this process has open; 0 where the system does not say."""
+    count = 0
+    with suppress(FileNotFoundError):
+        for name in os.listdir("/proc/self/fd"):
+            with suppress(FileNotFoundError):
+                count += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+    return count
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for it; 10 seconds are a failure."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def nothing_leaks() -> AsyncIterator[None]:
+    """At the end there are as many sockets and tasks as before."""
+    sockets, tasks = open_sockets(), len(asyncio.all_tasks())
+    yield
+    await until(lambda: open_sockets() <= sockets and len(asyncio.all_tasks()) <= tasks)
+
+
+@pytest.fixture
+async def proxy(nothing_leaks: None) -> AsyncIterator[Callable[[str], Awaitable[FaultProxy]]]:
+    """`await proxy(address)` puts a fault proxy before it."""
+    async with AsyncExitStack() as stack:
+
+        async def start(target: str) -> FaultProxy:
+            made = FaultProxy(target)
+            await made.start()
+            stack.push_async_callback(made.stop)
+            return made
+
+        yield start
+
+
+@dataclass
+class Gateway:
+    """A gateway on a socket: a client of it, and what it knows of its upstream."""
+
+    http: httpx.AsyncClient
+    balance: Balance
+
+
+@pytest.fixture
+async def gateway(
+    serving: Callable[[ASGIApp], AbstractAsyncContextManager[str]], issuer: Issuer, nothing_leaks: None
+) -> AsyncIterator[Callable[..., Awaitable[Gateway]]]:
+    """`await gateway(origin, …, **options)`: a gateway with short limits before these addresses.
+
+    At the end no request may still hold a connection.
+    """
+    async with AsyncExitStack() as stack:
+
+        @asynccontextmanager
+        async def entered(*origins: str, **options: Any) -> AsyncIterator[Gateway]:
+            pools = [
+                Pool(origin, head_timeout_s=5, read_timeout_s=0.5, write_timeout_s=0.5) for origin in origins
+            ]
+            options = {"timeout_s": 0.5, "try_timeout_s": 0.1, "open_s": 0.05, "max_open_s": 0.1, **options}
+            balance = Balance(pools, **options)
+            forward = Forward(balance, IdentityMinter(["the identity secret of these tests: long enough"]))
+            verifier = Verifier(issuer.trusted())
+            edge = Edge(Authenticate(forward, verifier.authenticate), EdgeLimits(body_bytes=1 << 30))
+            async with verifier, serving(Requests(Problems(edge))) as address:
+                credentials = {"Authorization": f"Bearer {issuer.token('ann')}"}
+                async with httpx.AsyncClient(base_url=address, headers=credentials, timeout=10) as http:
+                    yield Gateway(http, balance)
+                await until(lambda: all(not address.outstanding for address in balance.state()))
+            await balance.aclose()
+
+        async def start(*origins: str, **options: Any) -> Gateway:
+            return await stack.enter_async_context(entered(*origins, **options))
+
+        yield start
