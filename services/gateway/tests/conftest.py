@@ -108,6 +108,15 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 @pytest.fixture
+async def another_upstream() -> AsyncIterator[Upstream]:
+    """A second service."""
+    made = Upstream()
+    async with listening(made) as url:
+        made.url = url
+        yield made
+
+
+@pytest.fixture
 def issuer() -> Issuer:
     return Issuer("http://issuer.test")
 
@@ -130,6 +139,12 @@ async def gateway_to(
     app = create_app(configured, verifier=Verifier(issuer.trusted()), registry=registry)
     async with listening(app) as address, httpx.AsyncClient(base_url=address) as http:
         yield http
+
+
+@pytest.fixture
+def make_settings() -> Callable[..., GatewaySettings]:
+    """`settings`, for tests of what they refuse."""
+    return settings
 
 
 @pytest.fixture

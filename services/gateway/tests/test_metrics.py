@@ -84,8 +84,8 @@ async def test_what_others_keep_account_of_is_shown(registry: CollectorRegistry,
         await keys.refresh()
         with pytest.raises(Exception, match="no connection"):
             await balance.request(b"GET", b"/")
-        measured.show(keys, balance, overload, None)
-        measured.show(keys, balance, overload, None)
+        measured.show([keys], [balance], overload, None)
+        measured.show([keys], [balance], overload, None)
     finally:
         await balance.aclose()
         await keys.aclose()

@@ -25,7 +25,7 @@ def test_a_file_is_read_with_what_it_leaves_out(tmp_path: Path) -> None:
         prefix = "/billing"
         upstream = ["http://a:1", "https://b"]
         scope = "billing:read billing:write"
-        claims = { role = ["owner", "accountant"], "org.plan" = "pro" }
+        claims = { role = ["owner", "accountant"], org = { plan = "pro" } }
         rate_limit = "60/minute"
         timeout = 5
         strip_prefix = true
@@ -38,7 +38,7 @@ def test_a_file_is_read_with_what_it_leaves_out(tmp_path: Path) -> None:
     export, billing, site = found
     assert export.upstream == ("http://export:1",)
     assert billing.scope == ("billing:read", "billing:write")
-    assert billing.claims == {"role": ("owner", "accountant"), "org.plan": ("pro",)}
+    assert billing.claims == {("role",): ("owner", "accountant"), ("org", "plan"): ("pro",)}
     assert (billing.timeout, billing.strip_prefix, billing.public) == (5, True, False)
     assert (export.name, billing.name, site.name) == ("billing-export", "billing", "root")
 
@@ -106,6 +106,8 @@ def test_every_problem_is_told_at_once_with_the_nearest_name(tmp_path: Path) -> 
         'prefix = "/a"\ntasks = true',
         'prefix = "/a"\nmax_body_bytes = -1',
         'prefix = "/a"\nopenapi = "openapi.json"',
+        'prefix = "/a"\nrate_limit = "often"',
+        'prefix = "/é"',
     ],
 )
 def test_a_route_that_could_not_work_is_refused(tmp_path: Path, line: str) -> None:

@@ -14,7 +14,7 @@ _FRESH = {"Cache-Control": "no-store"}
 
 def routes(missing: Callable[[], Awaitable[list[str]]]) -> list[Route]:
     """`/healthz`: 200 while the process answers. `/readyz`: 200 when `missing()` is empty, else 503 with its
-    names.
+    names; 503 as well from the moment the server drains.
 
     The names are of parts ("database", "identity provider"), never addresses: the answer may be public.
     """
@@ -22,8 +22,9 @@ def routes(missing: Callable[[], Awaitable[list[str]]]) -> list[Route]:
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"}, headers=_FRESH)
 
-    async def readyz(_: Request) -> Response:
-        parts = await missing()
+    async def readyz(request: Request) -> Response:
+        draining = request.scope.get("state", {}).get("draining")
+        parts = ["draining"] if draining else await missing()
         if parts:
             document = {"status": "unavailable", "missing": parts}
             return JSONResponse(document, 503, headers={**_FRESH, "Retry-After": "2"})

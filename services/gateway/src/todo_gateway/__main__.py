@@ -4,9 +4,12 @@ Task: T-026 · Spec: plan.md#gateway-app
 """
 
 import argparse
+from contextlib import nullcontext
+from functools import partial
 
 from todo_service import logs, metrics, server, settings
 
+from todo_gateway import framing, seeds
 from todo_gateway.settings import GatewaySettings
 
 
@@ -23,21 +26,30 @@ def main() -> None:
         configured = settings.load(GatewaySettings)
         logs.configure(configured.log_level, as_json=configured.env == "production")
         if command == "serve":
-            with metrics.serving(
-                configured.gateway_metrics_port,
-                host=configured.gateway_metrics_host,
-                port_setting="GATEWAY_METRICS_PORT",
-                workers=configured.gateway_workers,
-            ):
-                server.serve(
-                    "todo_gateway.app:from_environment",
-                    host=configured.gateway_host,
-                    port=configured.gateway_port,
-                    port_setting="GATEWAY_PORT",
-                    workers=configured.gateway_workers,
-                )
+            _serve(configured)
     except settings.SettingsError as error:
         settings.refuse(error)
+
+
+def _serve(configured: GatewaySettings) -> None:
+    head_bytes = configured.max_target_bytes + configured.max_header_bytes
+    limits = framing.Limits(head_bytes, configured.head_timeout, configured.max_connections)
+    measured = metrics.serving(
+        configured.gateway_metrics_port,
+        host=configured.gateway_metrics_host,
+        port_setting="GATEWAY_METRICS_PORT",
+        workers=configured.gateway_workers,
+    )
+    with measured, seeds.shared() if configured.gateway_workers > 1 else nullcontext():
+        server.serve(
+            "todo_gateway.app:from_environment",
+            host=configured.gateway_host,
+            port=configured.gateway_port,
+            port_setting="GATEWAY_PORT",
+            workers=configured.gateway_workers,
+            http=partial(framing.StrictProtocol, limits=limits),
+            drain=server.Drain(configured.drain_delay, configured.drain_timeout),
+        )
 
 
 if __name__ == "__main__":

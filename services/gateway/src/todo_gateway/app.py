@@ -1,40 +1,42 @@
 """Composes the gateway: middleware in order, routes, lifespan.
 
 A request walks down: Requests (id, access line, metrics) → Cors → Problems (errors become answers) →
-ClientAddress → Edge (limits, stripping) → RateLimits by address. Then everything under `/api` goes to
-Overload → FailureLimits → Authenticate (who is it?) → RateLimits by user → Forward (on to the service), and
-the rest to a route.
+ClientAddress → Edge (limits, stripping) → RateLimits by address → Dispatch. What is a service's goes to
+Overload → FailureLimits → Authenticate (who is it?) → RateLimits by user → Claims (where a route asks for
+some) → Forward; the rest to a route of the framework.
 
 Task: T-026 · Spec: plan.md#gateway-app
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from typing import Any
 
 from fastapi import FastAPI
 from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 from todo_auth import Authenticate, IdentityMinter, Verifier
 from todo_service import access, health, logs, problems, settings
 from todo_service.metrics import HttpMetrics, watch
 from todo_service.problems import Problems
 from todo_service.requests import HEALTH, Requests
 
-from todo_gateway import limits, openapi, quotas
+from todo_gateway import limits, openapi, seeds, templates
 from todo_gateway.client_address import ClientAddress
 from todo_gateway.cors import Cors
-from todo_gateway.edge import Edge, Limits
-from todo_gateway.forward import Forward
+from todo_gateway.dispatch import Claims, Dispatch, Services
+from todo_gateway.edge import Edge, Limits, normal
+from todo_gateway.forward import Forward, plain_path, tasks_path
 from todo_gateway.limits import FailureLimits, RateLimits
 from todo_gateway.metrics import GatewayMetrics
 from todo_gateway.overload import Overload
-from todo_gateway.quotas import Quota
+from todo_gateway.quotas import Quota, parse
+from todo_gateway.routes import Route, match
 from todo_gateway.settings import GatewaySettings
 from todo_gateway.shared import Sharing
-from todo_gateway.templates import template
 from todo_gateway.upstream import Balance, Pool
 
 
@@ -50,66 +52,89 @@ def create_app(
     `verifier`: another than the settings', in tests. `access_line`: writes the access line. `registry`: where
     the metrics are kept; None: nothing is measured.
     """
-    issuer = configured.issuer()
-    keys = issuer.keys if verifier is None else None
-    verifier = verifier or configured.verifier(issuer)
+    verifier = verifier or configured.verifier()
+    exchange = configured.exchange(verifier)
     minter = IdentityMinter(configured.identity_secret, audience=configured.trust_domain)
-    by_address = _quotas(configured, configured.address_rate_limit, "address")
-    by_failure = _quotas(configured, configured.auth_failure_rate_limit, "auth-failures")
-    by_user = _quotas(configured, configured.rate_limit, "user")
-    sharing = None
-    if configured.redis_url is not None:
-        url = configured.redis_url.get_secret_value()
-        sharing = Sharing(url, [*by_address, *by_failure, *by_user])
     http_metrics = None if registry is None else HttpMetrics(registry)
     own_metrics = None if registry is None else GatewayMetrics(registry)
     refused = None if own_metrics is None else own_metrics.refused
-    tasks = Balance(
-        [
-            Pool(
-                address,
-                max_connections=configured.max_upstream_connections,
-                head_timeout_s=configured.upstream_timeout,
-            )
-            for address in configured.tasks_url
-        ],
-        timeout_s=configured.upstream_timeout,
-        try_timeout_s=configured.upstream_try_timeout,
-        on_try=None if own_metrics is None else own_metrics.tried,
-    )
-    forward = RateLimits(Forward(tasks, minter), by_user, limits.user, announce=True, refused=refused)
-    authenticated = Authenticate(forward, verifier.authenticate)
+    quotas: list[Quota] = []
+
+    def counted(rate: str | None, name: str) -> tuple[Quota, ...]:
+        made = () if rate is None or configured.limits_are_off else parse(rate, name)
+        quotas.extend(made)
+        return made
+
+    by_address = counted(configured.address_rate_limit, "address")
+    by_failure = counted(configured.auth_failure_rate_limit, "auth-failures")
+    by_user = counted(configured.rate_limit, "user")
+    balances = {route.prefix: _balance(configured, route, own_metrics) for route in configured.routes}
+
+    def door(route: Route) -> ASGIApp:
+        """What stands before a service: who is it, may they, how often."""
+        own = counted(route.rate_limit, route.name)
+        balance, read = balances[route.prefix], tasks_path if route.tasks else plain_path(route.stripped)
+        if route.public:
+            service: ASGIApp = Forward(balance, minter, read, refusals=frozenset({401, 403}))
+            return RateLimits(service, own, limits.address, announce=True, refused=refused)
+        service = Forward(balance, minter, read, refusals=frozenset() if route.tasks else frozenset({403}))
+        if route.claims or route.scope:
+            service = Claims(service, route.claims, route.scope)
+        service = RateLimits(service, [*by_user, *own], limits.user, announce=True, refused=refused)
+        if exchange is None:
+            service = Authenticate(service, verifier.authenticate)
+        else:
+            service = Authenticate(service, authenticate_scope=exchange.authenticate_scope)
+        return FailureLimits(service, by_failure, refused=refused)
+
     overload = Overload(
-        FailureLimits(authenticated, by_failure, refused=refused),
+        Services({route.prefix: door(route) for route in configured.routes}),
         max_concurrency=configured.max_concurrency,
         max_waiting=configured.max_waiting,
         max_wait_s=configured.max_wait,
     )
+    sharing = None
+    if configured.redis_url is not None:
+        sharing = Sharing(configured.redis_url.get_secret_value(), quotas)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(tasks.aclose)
+            for balance in balances.values():
+                stack.push_async_callback(balance.aclose)
+            if (kept := seeds.file()) is not None:
+                for keys in verifier.key_sets:
+                    seeds.sow(keys, kept)
+                    _run(stack, seeds.keep(keys, kept))
             await stack.enter_async_context(verifier)
+            if exchange is not None:
+                await stack.enter_async_context(exchange)
             if sharing is not None:
                 await stack.enter_async_context(sharing)
             if registry is not None and http_metrics is not None and own_metrics is not None:
-                show = partial(own_metrics.show, keys, tasks, overload, sharing)
-                watching = asyncio.ensure_future(watch(registry, http_metrics.refresh, show))
-                stack.callback(watching.cancel)
+                upstreams = tuple(balances.values())
+                show = partial(own_metrics.show, verifier.key_sets, upstreams, overload, sharing)
+                _run(stack, watch(registry, http_metrics.refresh, show))
             yield
 
     async def missing() -> list[str]:
         parts = [] if verifier.is_ready else ["identity provider"]
-        return parts if await tasks.is_ready() else [*parts, "tasks service"]
+        watched = [balances[route.prefix] for route in configured.routes if route.health is not None]
+        ready = await asyncio.gather(*(balance.is_ready() for balance in watched))
+        return [*parts, "tasks service"] if watched and not any(ready) else parts
 
-    sizes = Limits(
-        configured.max_target_bytes,
-        configured.max_headers,
-        configured.max_header_bytes,
-        configured.max_body_bytes,
-        configured.body_timeout,
-    )
+    sources = [
+        openapi.Source(
+            route.name,
+            balances[route.prefix].request,
+            path=route.openapi,
+            prefix=route.prefix,
+            mount=route.stripped,
+            is_public=route.public,
+        )
+        for route in configured.routes
+        if route.openapi is not None
+    ]
     app = FastAPI(
         title="Todo API",
         openapi_url=None,
@@ -118,7 +143,7 @@ def create_app(
         middleware=[
             Middleware(
                 Requests,
-                route_of=template,
+                route_of=templates.of(configured.routes),
                 access=access_line,
                 observer=http_metrics,
                 timing=configured.env != "production",
@@ -126,30 +151,14 @@ def create_app(
             Middleware(Cors, origins=configured.cors_origins),
             Middleware(Problems),
             Middleware(ClientAddress, trusted=configured.proxies),
-            Middleware(Edge, limits=sizes),
+            Middleware(Edge, limits=_sizes(configured), body_bytes_of=_body_bytes_of(configured)),
             Middleware(RateLimits, quotas=by_address, of=limits.address, exempt=HEALTH, refused=refused),
-            Middleware(Api, forward=overload),
+            Middleware(Dispatch, routes=configured.routes, services=overload),
         ],
-        routes=[
-            *health.routes(missing),
-            *openapi.routes(openapi.Document([openapi.Source("tasks", tasks.request)], minter)),
-        ],
+        routes=[*health.routes(missing), *openapi.routes(openapi.Document(sources, minter))],
     )
     problems.install(app)
     return app
-
-
-class Api:
-    """Pure ASGI middleware, innermost: `/api` goes to `forward`, past the framework's router."""
-
-    def __init__(self, app: ASGIApp, forward: ASGIApp) -> None:
-        self.app = app
-        self._forward = forward
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Judged by the path as it was sent: `Edge` has refused every other reading of it."""
-        under_api = scope["type"] == "http" and scope["raw_path"].startswith(b"/api/")
-        await (self._forward if under_api else self.app)(scope, receive, send)
 
 
 def from_environment() -> FastAPI:
@@ -164,5 +173,47 @@ def from_environment() -> FastAPI:
     )
 
 
-def _quotas(configured: GatewaySettings, rate: str, name: str) -> tuple[Quota, ...]:
-    return () if configured.limits_are_off else quotas.parse(rate, name)
+def _balance(configured: GatewaySettings, route: Route, metrics: GatewayMetrics | None) -> Balance:
+    """A service's addresses, with the route's own times where it has them."""
+    timeout_s = route.timeout or configured.upstream_timeout
+    return Balance(
+        [
+            Pool(address, max_connections=configured.max_upstream_connections, head_timeout_s=timeout_s)
+            for address in route.upstream
+        ],
+        timeout_s=timeout_s,
+        try_timeout_s=route.try_timeout or configured.upstream_try_timeout,
+        health_path=None if route.health is None else route.health.encode(),
+        idempotency_keys=route.idempotency_keys,
+        on_try=None if metrics is None else metrics.tried,
+    )
+
+
+def _sizes(configured: GatewaySettings) -> Limits:
+    return Limits(
+        configured.max_target_bytes,
+        configured.max_headers,
+        configured.max_header_bytes,
+        configured.max_body_bytes,
+        configured.body_timeout,
+        configured.min_body_rate,
+    )
+
+
+def _body_bytes_of(configured: GatewaySettings) -> Callable[[bytes], int] | None:
+    """The largest body by path, where some route has a limit of its own."""
+    if all(route.max_body_bytes is None for route in configured.routes):
+        return None
+
+    def most(raw_path: bytes) -> int:
+        route = match(configured.routes, normal(raw_path))
+        own = None if route is None else route.max_body_bytes
+        return configured.max_body_bytes if own is None else own
+
+    return most
+
+
+def _run(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Runs beside the service until the stack ends."""
+    task = asyncio.ensure_future(work)
+    stack.callback(task.cancel)

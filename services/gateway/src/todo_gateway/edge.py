@@ -5,6 +5,7 @@ Task: T-022 · Spec: plan.md#edge
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
@@ -19,6 +20,7 @@ _IDENTITY_HEADERS = frozenset({b"x-user-id", b"txn-token"})
 
 _RESOURCES = {"tasks": "tasks", "todos": "tasks", "categories": "categories", "stats": "stats"}
 _ROUTE_WORDS = frozenset({*_RESOURCES, "v1"})
+_PLAIN = "-._~!$&'()*+,=:@"  # RFC 3986 §3.3: pchar; the semicolon is refused
 _UNRESERVED_PATH = re.compile(rb"[A-Za-z0-9._~/-]*\Z")  # RFC 3986 §2.3: what needs no second look
 
 
@@ -48,13 +50,19 @@ class Target:
 class Edge:
     """Pure ASGI middleware: limits, identity headers, ambiguous paths. What passes has one reading.
 
-    Raises Problem 400 (ambiguous path), 405 (any method but METHODS), 413, 414, 431; 408 while
-    the body is silent for too long.
+    `body_bytes_of`: the largest body for a path, where some have a limit of their own. Raises Problem 400
+    (ambiguous path), 405 (any method but METHODS), 413, 414, 431; 408 while the body is silent for too long.
     """
 
-    def __init__(self, app: ASGIApp, limits: Limits = Limits()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: Limits = Limits(),
+        body_bytes_of: Callable[[bytes], int] | None = None,
+    ) -> None:
         self.app = app
         self._limits = limits
+        self._body_bytes_of = body_bytes_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises Problem before the application sees the request, or through its `receive`."""
@@ -87,12 +95,13 @@ class Edge:
             kept.append(header)
         if size > limits.header_bytes:
             raise Problem(431, f"The request's header fields have more than {limits.header_bytes} bytes.")
-        if declared is not None and (not declared.isdigit() or int(declared[:20]) > limits.body_bytes):
-            raise self._too_large()
+        most = limits.body_bytes if self._body_bytes_of is None else self._body_bytes_of(raw_path)
+        if declared is not None and (not declared.isdigit() or int(declared[:20]) > most):
+            raise _too_large(most)
         scope["headers"] = kept
-        await self.app(scope, self._limited(receive), send)
+        await self.app(scope, self._limited(receive, most), send)
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _limited(self, receive: Receive, most: int) -> Receive:
         """`receive`, counting the body and waiting for its next byte only so long."""
         seen = 0
         ended = False
@@ -117,14 +126,15 @@ class Edge:
                 seen += size
                 in_time_until += size / self._limits.min_body_rate
                 ended = not message.get("more_body", False)
-                if seen > self._limits.body_bytes:
-                    raise self._too_large()
+                if seen > most:
+                    raise _too_large(most)
             return message
 
         return limited
 
-    def _too_large(self) -> Problem:
-        return Problem(413, f"The body has more than {self._limits.body_bytes} bytes.")
+
+def _too_large(most: int) -> Problem:
+    return Problem(413, f"The body has more than {most} bytes.")
 
 
 def is_ambiguous(raw_path: bytes) -> bool:
@@ -146,6 +156,13 @@ def is_ambiguous(raw_path: bytes) -> bool:
         except UnicodeDecodeError:
             return True
     return False
+
+
+def normal(raw_path: bytes) -> str:
+    """A path in its one spelling: only what must be encoded is. It must have passed `is_ambiguous`."""
+    if _UNRESERVED_PATH.match(raw_path):
+        return raw_path.decode("ascii")
+    return "/".join(quote(unquote_to_bytes(segment), safe=_PLAIN) for segment in raw_path.split(b"/"))
 
 
 def canonical(raw_path: bytes) -> Target | None:

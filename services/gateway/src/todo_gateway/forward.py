@@ -6,7 +6,7 @@ Task: T-024 · Spec: plan.md#forwarding
 import json
 import logging
 import math
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
 from time import perf_counter
 from typing import Protocol
 
@@ -98,38 +98,64 @@ class Upstream(Protocol):
     ) -> Response: ...
 
 
+def tasks_path(scope: Scope) -> str:
+    """The canonical path of a request for the tasks service. Raises Problem 404, UserMismatch (403)."""
+    target = edge.canonical(scope["raw_path"])
+    if target is None:
+        raise Problem(404, "There is nothing at this address.")
+    if target.user_id is not None and target.user_id != scope["state"]["identity"].user_id:
+        raise UserMismatch("the path names another user")
+    return target.path
+
+
+def plain_path(strip: str = "") -> Callable[[Scope], str]:
+    """Reads the path of a request for any other service, without the prefix that it does not know."""
+
+    def read(scope: Scope) -> str:
+        return edge.normal(scope["raw_path"])[len(strip) :] or "/"
+
+    return read
+
+
 class Forward:
     """The ASGI application behind `Authenticate`: reads the path, vouches for the user, passes the request on
     and the answer back. When the client leaves, the request to the upstream ends with it.
 
-    It leaves in the scope's state `upstream`, the address that answered, and `upstream_s`, the seconds until
-    it did. Raises UserMismatch (403), Problem 404, 502 (no sound answer, or one that blames the gateway), 503
-    (not reachable), 504 (too slow).
+    `read`: from the scope to the path that the upstream is asked for. `refusals`: which of 401 and 403 the
+    upstream may say to the client; any other means that it refused the gateway. Without an identity in the
+    scope's state, none is passed on. It leaves in the state `upstream`, the address that answered, and
+    `upstream_s`, the seconds until it did.
+
+    Raises what `read` does, Problem 502 (no sound answer, or one that blames the gateway), 503 (not
+    reachable), 504 (too slow).
     """
 
-    def __init__(self, upstream: Upstream, minter: IdentityMinter) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        minter: IdentityMinter,
+        read: Callable[[Scope], str] = tasks_path,
+        refusals: frozenset[int] = frozenset(),
+    ) -> None:
         self._upstream = upstream
         self._minter = minter
+        self._read = read
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Streams a large body either way; a small one goes in one piece."""
         state = scope["state"]
-        identity: Identity = state["identity"]
-        target = edge.canonical(scope["raw_path"])
-        if target is None:
-            raise Problem(404, "There is nothing at this address.")
-        if target.user_id is not None and target.user_id != identity.user_id:
-            raise UserMismatch("the path names another user")
-        path = target.path
+        path = self._read(scope)
         if query := scope["query_string"]:
             path = f"{path}?{query.decode('latin-1')}"
         headers = end_to_end(scope["headers"], _KEPT_BACK)
-        headers += [
-            (USER_ID_HEADER, identity.user_id.encode("ascii")),
-            (TXN_TOKEN_HEADER, self._minter.mint(identity.user_id).encode("ascii")),
-            (b"x-request-id", request_id(scope).encode("ascii")),
-            _VIA,
-        ]
+        headers += [(b"x-request-id", request_id(scope).encode("ascii")), _VIA]
+        identity: Identity | None = state.get("identity")
+        if identity is not None:
+            headers += [
+                (USER_ID_HEADER, identity.user_id.encode("ascii")),
+                (TXN_TOKEN_HEADER, self._minter.mint(identity.user_id).encode("ascii")),
+            ]
         if "client" in state:
             headers += forwarded(scope)
         try:
@@ -146,7 +172,7 @@ class Forward:
                     state["upstream_s"] = perf_counter() - began_at
                 state["upstream"] = response.origin
                 try:
-                    if response.status in (401, 403) and not _blames_the_user(response):
+                    if response.status in (401, 403) and not self._may_refuse(response):
                         _log.error("the service refused the gateway: do both have the same IDENTITY_SECRET?")
                         raise Problem(502, "The service behind the gateway did not accept the request.")
                     await _pass_back(response, send, without_body=scope["method"] == "HEAD")
@@ -154,6 +180,9 @@ class Forward:
                     await response.aclose()
         except ClientLeft:
             return
+
+    def _may_refuse(self, response: Response) -> bool:
+        return response.status in self._refusals or _blames_the_user(response)
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]], without: frozenset[bytes]) -> Headers:

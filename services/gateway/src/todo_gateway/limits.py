@@ -38,6 +38,7 @@ class RateLimits:
     (draft-ietf-httpapi-ratelimit-headers-10 §3 and §4: `r` are left, the window ends in `t` seconds), or only
     a refusal. `exempt`: exact paths that are not limited. `refused`: told the quota's name at each refusal.
     A request counts against all quotas or against none.
+    While a quota is open, all pass.
     """
 
     def __init__(
@@ -69,16 +70,17 @@ class RateLimits:
     def _count(self, scope: Scope) -> None:
         subject, now = self._of(scope), self._now()
         standing: list[Standing] = []
-        fits = True
+        is_open, fits = False, True
         for quota in self._quotas:
             slot = quota.slot(subject, now)
             left = quota.remaining(slot, now)
-            fits = fits and left > 0
+            is_open = quota.is_open
+            fits = fits and (left > 0 or is_open)
             standing.append((quota, slot, left))
         if fits:
             for quota, slot, _ in standing:
                 quota.count(subject, slot)
-        if self._announce or not fits:
+        if (self._announce and not is_open) or not fits:
             parts = [
                 b"%b;r=%d;t=%d" % (quota.label, left - fits, quota.window_s - int(now % quota.window_s))
                 for quota, _, left in standing
@@ -119,7 +121,7 @@ class FailureLimits:
             return
         subject = address(scope)
         for quota in self._quotas:
-            if quota.known(subject) is not None:
+            if quota.known(subject) is not None and not quota.is_open:
                 self._check(quota, subject)
         try:
             await self.app(scope, receive, send)

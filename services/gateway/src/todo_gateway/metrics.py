@@ -3,7 +3,7 @@
 Task: T-041 · Spec: plan.md#metrics
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -51,7 +51,7 @@ class GatewayMetrics:
         self._waiting = gauge("gateway_waiting_requests", "Requests that wait for their turn.")
         self._redis_away = gauge(
             "gateway_redis_away",
-            "1 while Redis does not answer and each process counts limits by itself.",
+            "1 while Redis does not answer and no request is refused by a limit.",
             merged="livemax",
         )
         self._totals = Totals(
@@ -77,18 +77,22 @@ class GatewayMetrics:
         observe(seconds)
 
     def show(
-        self, keys: KeySet | None, balance: Balance, overload: Overload, sharing: Sharing | None
+        self,
+        key_sets: Sequence[KeySet],
+        balances: Sequence[Balance],
+        overload: Overload,
+        sharing: Sharing | None,
     ) -> None:
         """Shows what these keep account of themselves, as it is now."""
-        for address in balance.state():
+        for address in (address for balance in balances for address in balance.state()):
             self._active.labels(address.origin).set(address.outstanding)
             self._breaker.labels(address.origin).set(_BREAKER[address.breaker])
         self._waiting.set(overload.waiting)
         totals = {
-            "gateway_upstream_retries_total": balance.retries,
+            "gateway_upstream_retries_total": sum(balance.retries for balance in balances),
             "gateway_shed_total": overload.shed,
         }
-        if keys is not None:
+        for keys in key_sets:
             state = keys.state
             self._keys.set(state.keys if state.is_usable else 0)
             if state.age_s is not None:

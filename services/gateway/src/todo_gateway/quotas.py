@@ -49,6 +49,7 @@ class Quota:
         self.amount = item.amount
         self.window_s = item.get_expiry()
         self.changed: set[str] | None = None  # those with something unsent, where there is somebody to tell
+        self.is_open = False  # what all gateways count together cannot be known: nobody is refused
         self._item = item
         self._max_subjects = max_subjects
         self._slots: OrderedDict[str, Slot] = OrderedDict()  # those whose window began first come first

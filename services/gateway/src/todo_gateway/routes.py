@@ -32,7 +32,8 @@ from pydantic import (
     model_validator,
 )
 
-from todo_gateway.edge import is_ambiguous
+from todo_gateway import quotas
+from todo_gateway.edge import is_ambiguous, normal
 
 RESERVED = ("/healthz", "/readyz", "/openapi.json", "/docs")
 """What the gateway answers itself."""
@@ -56,12 +57,20 @@ def address(value: str) -> str:
     return value.rstrip("/")
 
 
-def _prefix(value: str) -> str:
+def _rate(value: str) -> str:
+    quotas.parse(value, "")
+    return value
+
+
+def _path(value: str) -> str:
     raw = value.encode()
-    if value != "/" and (
-        not value.startswith("/") or value.endswith("/") or is_ambiguous(raw) or b"%" in raw
-    ):
+    if value != "/" and (is_ambiguous(raw) or value.endswith("/") or normal(raw) != value):
         raise ValueError("must be a plain path like /billing, without a slash at its end")
+    return value
+
+
+def _prefix(value: str) -> str:
+    _path(value)
     if any(value == own or value.startswith(f"{own}/") for own in RESERVED):
         raise ValueError("is a path that the gateway answers itself")
     return value
@@ -75,11 +84,17 @@ def _words(value: Any) -> Any:
     return value.split() if isinstance(value, str) else value
 
 
-def _claims(value: Any) -> Any:
-    """A claim's one accepted value may stand without a list."""
-    if isinstance(value, Mapping):
-        return {name: item if isinstance(item, list) else [item] for name, item in value.items()}
-    return value
+def _claims(value: Any, path: tuple[str, ...] = ()) -> Any:
+    """Nested tables as paths; a claim's one accepted value may stand without a list."""
+    if not isinstance(value, Mapping):
+        return value
+    found: dict[tuple[str, ...], Any] = {}
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            found |= _claims(item, (*path, name))
+        else:
+            found[*path, name] = item if isinstance(item, list) else [item]
+    return found
 
 
 Addresses = Annotated[
@@ -90,10 +105,13 @@ Addresses = Annotated[
 class Route(BaseModel):
     """One prefix and the service behind it. Times in seconds, sizes in bytes; None: as the gateway has it.
 
-    `claims`: each named claim (dots lead into objects) must have one of the values, or hold one in its list.
-    `scope`: words that the `scope` claim must all have. `tasks`: it is the tasks service, whose paths have
-    many spellings. `strip_prefix`: the service is told the path without the prefix. `openapi`: the path of
-    the service's own document, merged into the gateway's; absent, it is not described.
+    `claims`: each named claim (a nested table leads into objects) must have one of the values, or hold one in
+    its list. `scope`: words that the `scope` claim must all have. `tasks`: it is the tasks service, whose
+    paths have many spellings. `strip_prefix`: the service is told the path without the prefix. `rate_limit`:
+    of a user, or of an address where it is public. `openapi`: the path of the service's own document, merged
+    into the gateway's; absent, it is not described. `health`: a path that answers below 500 while an address
+    can serve; absent, requests themselves are the trials. `idempotency_keys`: the service honours
+    `Idempotency-Key`, so that a POST with one may be sent again.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -103,15 +121,15 @@ class Route(BaseModel):
     public: bool = False
     tasks: bool = False
     strip_prefix: bool = False
-    claims: Annotated[
-        dict[str, tuple[str | int | bool, ...]], BeforeValidator(_claims), Field(default_factory=dict)
-    ]
+    idempotency_keys: bool = False
+    claims: Annotated[dict[tuple[str, ...], tuple[str | int | bool, ...]], BeforeValidator(_claims)] = {}
     scope: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
-    rate_limit: str | None = None
-    timeout: float | None = Field(None, gt=0)
-    try_timeout: float | None = Field(None, gt=0)
-    max_body_bytes: int | None = Field(None, ge=0)
-    openapi: Annotated[str, AfterValidator(_prefix)] | None = None
+    rate_limit: Annotated[str, AfterValidator(_rate)] | None = None
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    try_timeout: Annotated[float, Field(gt=0)] | None = None
+    max_body_bytes: Annotated[int, Field(ge=0)] | None = None
+    openapi: Annotated[str, AfterValidator(_path)] | None = None
+    health: Annotated[str, AfterValidator(_path)] | None = None
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -125,6 +143,16 @@ class Route(BaseModel):
     def name(self) -> str:
         """How logs and metrics call the service: the prefix without its slash."""
         return self.prefix.strip("/").replace("/", "-") or "root"
+
+    @property
+    def stripped(self) -> str:
+        """What the gateway's path has before the service's own."""
+        return self.prefix if self.strip_prefix and self.prefix != "/" else ""
+
+
+def tasks(addresses: tuple[str, ...]) -> Route:
+    """The route of the tasks service, where there is no file."""
+    return Route(prefix="/api", upstream=addresses, tasks=True, openapi="/openapi.json", health="/readyz")
 
 
 def read(file: Path) -> tuple[Route, ...]:

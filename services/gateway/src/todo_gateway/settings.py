@@ -3,15 +3,18 @@
 Task: T-015 · Spec: plan.md#service-settings
 """
 
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, model_validator
 from todo_auth import TrustedIssuer, Verifier
+from todo_auth.sessions import SessionExchange
 from todo_service.settings import CommaSeparated, SecretList, Settings
 
-from todo_gateway import quotas
+from todo_gateway import quotas, routes
 
 
 def _url(value: str) -> str:
@@ -27,14 +30,10 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
-def _urls(values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(_url(value) for value in values)
-
-
 def _addresses(values: tuple[str, ...]) -> tuple[str, ...]:
-    if not values or any(urlsplit(url).path for url in _urls(values)):
-        raise ValueError("must be one or more http:// or https:// addresses without a path")
-    return _urls(values)
+    if not values:
+        raise ValueError("must be one or more http:// or https:// addresses")
+    return tuple(routes.address(value) for value in values)
 
 
 def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -43,11 +42,18 @@ def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
     """
     if "*" in values:
         raise ValueError("* cannot be used, because credentials are allowed: name each origin")
-    origins = _urls(values)
+    origins = tuple(_url(value) for value in values)
     if any(urlsplit(origin).path or origin != origin.lower() for origin in origins):
         raise ValueError(
             "each must be an origin like https://app.example.com, in lower case and without a path"
         )
+    for origin in origins:
+        scheme, _, host = origin.partition("://")
+        first, *rest = host.split(".")
+        if "*" in origin and ("*" in scheme or "*" in ".".join(rest) or len(rest) < 2):
+            raise ValueError(
+                "* can only stand in the first part of a host with three, like https://*.example.com"
+            )
     return origins
 
 
@@ -89,6 +95,9 @@ RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 class GatewaySettings(Settings):
     """Everything the gateway is told from outside. Times in seconds, sizes in bytes.
 
+    `cors_origins`: a `*` in a host's first label stands for letters, digits and hyphens. `session_exchange`:
+    take Better Auth's sessions too; `session_token_url` is where they are exchanged, beside the key set's
+    address when unset. `gateway_routes`: a file of services (`todo_gateway.routes`) in place of `tasks_url`.
     `trusted_proxies`: the networks of proxies whose word on the client's address is taken. `rate_limit`: of a
     user; `off` turns all three off. `address_rate_limit`: of an address, before anybody looks at credentials.
     `auth_failure_rate_limit`: of refused credentials by address. `redis_url`: where several gateways share
@@ -113,6 +122,12 @@ class GatewaySettings(Settings):
 
     cors_origins: OriginList = ()
 
+    session_exchange: bool = False
+    session_token_url: Url | None = None
+    session_cookie: str = Field("better-auth.session_token", pattern=r"^[A-Za-z0-9._-]+$")
+    session_recheck: float = Field(60, gt=0)
+
+    gateway_routes: Path | None = None
     tasks_url: UrlList = ("http://127.0.0.1:8001",)
     identity_secret: SecretList
     trust_domain: str = Field("todo", min_length=1)
@@ -137,6 +152,11 @@ class GatewaySettings(Settings):
     max_header_bytes: int = Field(32 * 1024, ge=1024)
     max_body_bytes: int = Field(1024 * 1024, ge=1)
     body_timeout: float = Field(30, gt=0)
+    min_body_rate: int = Field(500, ge=1)
+    head_timeout: float = Field(10, gt=0)
+    max_connections: int = Field(10_000, ge=1)
+    drain_delay: float = Field(0, ge=0)
+    drain_timeout: float = Field(10, gt=0)
 
     @property
     def proxies(self) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -148,6 +168,23 @@ class GatewaySettings(Settings):
         """`RATE_LIMIT=off` turns every rate limit off."""
         return self.rate_limit.strip().lower() == "off"
 
+    @cached_property
+    def routes(self) -> tuple[routes.Route, ...]:
+        """The services behind, the longest prefix first."""
+        return (
+            (routes.tasks(self.tasks_url),)
+            if self.gateway_routes is None
+            else routes.read(self.gateway_routes)
+        )
+
+    @model_validator(mode="after")
+    def _readable_routes(self) -> Self:
+        try:
+            assert self.routes
+        except routes.RoutesError as error:
+            raise ValueError(f"GATEWAY_ROUTES: {' '.join(error.problems)}") from None
+        return self
+
     @model_validator(mode="after")
     def _one_issuer(self) -> Self:
         if (self.better_auth_url is None) == (self.neon_auth_base_url is None):
@@ -158,8 +195,7 @@ class GatewaySettings(Settings):
             )
         return self
 
-    def issuer(self) -> TrustedIssuer:
-        """The issuer that is configured, with a key set of its own."""
+    def _issuer(self) -> TrustedIssuer:
         audience = self.better_auth_audience or None
         if self.neon_auth_base_url is not None:
             return TrustedIssuer.neon_auth(
@@ -177,6 +213,22 @@ class GatewaySettings(Settings):
             secret=self.better_auth_secret.get_secret_value() if self.better_auth_secret else None,
         )
 
-    def verifier(self, issuer: TrustedIssuer) -> Verifier:
-        """The verifier of that issuer's tokens."""
-        return Verifier(issuer, max_lifetime_s=self.max_token_lifetime)
+    def exchange(self, verifier: Verifier) -> SessionExchange | None:
+        """The exchange of Better Auth's sessions, where it is on."""
+        if not self.session_exchange:
+            return None
+        base = self.better_auth_url and f"{self.better_auth_url}/api/auth" or self.neon_auth_base_url
+        keys_at = self.better_auth_jwks_url or ""
+        if keys_at.endswith("/jwks"):
+            base = keys_at.removesuffix("/jwks")
+        return SessionExchange(
+            verifier,
+            self.session_token_url or f"{base}/token",
+            origins=self.cors_origins,
+            cookie=self.session_cookie,
+            recheck_s=self.session_recheck,
+        )
+
+    def verifier(self) -> Verifier:
+        """The verifier of the configured issuer's tokens."""
+        return Verifier(self._issuer(), max_lifetime_s=self.max_token_lifetime)

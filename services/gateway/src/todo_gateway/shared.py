@@ -40,8 +40,8 @@ class SharingState:
 class Sharing:
     """Keeps `quotas` in step with Redis at `url`. Enter it within an event loop.
 
-    While Redis is away every gateway goes on with its own counts; that is counted in `state`, logged once a
-    minute, and tried again after a pause that grows to 10 s.
+    While Redis is away the quotas are open: requests pass. That is counted in `state`, logged once a minute,
+    and tried again after a pause that grows to 10 s.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Sharing:
         self._is_ending = False
         for quota in quotas:
             quota.changed = set()
+        self._open(True)  # until Redis has answered
 
     async def __aenter__(self) -> "Sharing":
         # The URL is not repeated in an error: it may have a password in it.
@@ -98,6 +99,8 @@ class Sharing:
         answered = True
         try:
             async with asyncio.timeout(self._timeout_s):
+                if self._is_open and not await self._storage.check():
+                    raise ConnectionError
                 while batch := self._batch():
                     async with asyncio.TaskGroup() as group:
                         for quota, subject in batch:
@@ -105,12 +108,16 @@ class Sharing:
         except* (RedisError, OSError, TimeoutError) as errors:
             answered = False
             self._note_failure(errors.exceptions[0])
-        if not answered:
-            return False
-        if self.state.is_away:
+        self._open(not answered)
+        if answered and self.state.is_away:
             self.state.is_away = False
             _log.info("rate limits: Redis is back")
-        return True
+        return answered
+
+    def _open(self, is_open: bool) -> None:
+        self._is_open = is_open
+        for quota in self._quotas:
+            quota.is_open = is_open
 
     def _batch(self) -> list[tuple[Quota, str]]:
         """What is asked together, no longer noted as changed."""
@@ -152,6 +159,6 @@ class Sharing:
             self._warned_at = self._now()
             # The kind alone: the text of a connection's error has its address in it.
             _log.warning(
-                "rate limits: Redis does not answer (%s); every gateway counts by itself meanwhile",
+                "rate limits: Redis does not answer (%s); nobody is refused meanwhile",
                 type(error).__name__,
             )

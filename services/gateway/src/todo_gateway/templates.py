@@ -3,9 +3,12 @@
 Task: T-041 · Spec: plan.md#metrics
 """
 
+from collections.abc import Callable, Sequence
+
 from starlette.types import Scope
 
-from todo_gateway.edge import canonical, is_ambiguous
+from todo_gateway.edge import canonical, is_ambiguous, normal
+from todo_gateway.routes import Route, match
 
 OTHER = "other"
 
@@ -19,6 +22,21 @@ _TEMPLATES = {
 }
 _OWN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
 _RESOURCES = {b"tasks": "tasks", b"todos": "tasks", b"categories": "categories", b"stats": "stats"}
+
+
+def of(routes: Sequence[Route]) -> Callable[[Scope], str]:
+    """What gives a request its template where these routes are: a service of others has one, its prefix."""
+    if all(route.tasks for route in routes):
+        return template
+
+    def read(scope: Scope) -> str:
+        raw_path: bytes = scope.get("raw_path") or b""
+        route = None if is_ambiguous(raw_path) else match(routes, normal(raw_path))
+        if route is None or route.tasks or scope["path"] in _OWN:
+            return template(scope)
+        return f"{route.prefix.rstrip('/')}/{{path}}"
+
+    return read
 
 
 def template(scope: Scope) -> str:

@@ -1,26 +1,26 @@
-"""A TCP proxy that misbehaves on demand, and the gateway's path to an upstream behind it."""
+"""A TCP proxy that misbehaves on demand, and gateways before an upstream, an issuer or a Redis behind it."""
 
 import asyncio
 import os
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
-from todo_auth import Authenticate, IdentityMinter, Verifier
+from todo_auth import Verifier
 from todo_auth.testing import Issuer
-from todo_gateway.edge import Edge
-from todo_gateway.edge import Limits as EdgeLimits
-from todo_gateway.forward import Forward
+from todo_gateway import app as composition
+from todo_gateway.settings import GatewaySettings
+from todo_gateway.shared import Sharing
 from todo_gateway.upstream import Balance, Pool
-from todo_service.problems import Problems
-from todo_service.requests import Requests
 
 Break = Literal["hang", "reset", "close", "garbage", "trickle"]
 
@@ -31,27 +31,31 @@ class FaultProxy:
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
         self._target = (parts.hostname, parts.port)
-        self._port = 0
+        self.port = 0
         self._open: set[asyncio.StreamWriter] = set()
+        self._broken: set[asyncio.StreamWriter] = set()
         self._break: Break | None = None
         self._passes = 0
         self.connections = 0
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def breaks(self, how: Break | None, passes: int = 0) -> None:
-        """From now on `passes` bytes come back on a connection, and then this. None: all is well again.
+        """From now on `passes` bytes come back on a connection, and then this. None: all is well again, and
+        what was broken before is reset.
 
-        `garbage`: what is no HTTP; `trickle`: the rest byte by byte, one every 20 ms.
+        `garbage`: what is no protocol; `trickle`: the rest byte by byte, one every 20 ms.
         """
         self._break, self._passes = how, passes
+        for writer in self._broken:
+            _reset(writer)
 
     async def start(self) -> None:
         """Listen: on the same port as before, if it did before."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Refuse connections, and reset those that are open."""
@@ -78,6 +82,7 @@ class FaultProxy:
             with suppress(ConnectionError):
                 await end.wait_closed()
         self._open.discard(writer)
+        self._broken.discard(writer)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
@@ -95,10 +100,11 @@ class FaultProxy:
                     writer.write(data)
                     await writer.drain()
                     continue
+                self._broken.add(writer)
                 writer.write(data[:left])
                 await writer.drain()
                 if self._break == "garbage":
-                    writer.write(b"\x16\x03\x01 no HTTP at all\r\n\r\n" * 100)
+                    writer.write(b"\x16\x03\x01 nothing that anybody speaks\r\n\r\n" * 100)
                     await writer.drain()
                 elif self._break == "reset":
                     await asyncio.sleep(0.01)  # so that what passed has left for the network
@@ -132,8 +138,8 @@ def open_sockets() -> int:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Wait for it; 10 seconds are a failure."""
-    async with asyncio.timeout(10):
+    """Wait for it; 30 seconds are a failure."""
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -162,38 +168,76 @@ async def proxy(nothing_leaks: None) -> AsyncIterator[Callable[[str], Awaitable[
 
 @dataclass
 class Gateway:
-    """A gateway on a socket: a client of it, and what it knows of its upstream."""
+    """A gateway on a socket: a client of it with Ann's credentials, and the parts that meet the faults.
+
+    `sharing` is None without Redis.
+    """
 
     http: httpx.AsyncClient
     balance: Balance
+    sharing: Sharing | None
+    registry: CollectorRegistry
+
+    async def recovered(self) -> None:
+        """Wait until every address of the upstream is asked again."""
+        await until(lambda: all(address.breaker == "closed" for address in self.balance.state()))
 
 
 @pytest.fixture
 async def gateway(
-    serving: Callable[[ASGIApp], AbstractAsyncContextManager[str]], issuer: Issuer, nothing_leaks: None
+    serving: Callable[[ASGIApp], AbstractAsyncContextManager[str]],
+    issuer: Issuer,
+    monkeypatch: pytest.MonkeyPatch,
+    nothing_leaks: None,
 ) -> AsyncIterator[Callable[..., Awaitable[Gateway]]]:
-    """`await gateway(origin, …, **options)`: a gateway with short limits before these addresses.
+    """`await gateway(origin, …, verifier=…, sharing_timeout_s=…, options={…}, **settings)`: the gateway as it
+    is composed, before these addresses, with short limits. `options`: of its `Balance`.
 
     At the end no request may still hold a connection.
     """
     async with AsyncExitStack() as stack:
 
         @asynccontextmanager
-        async def entered(*origins: str, **options: Any) -> AsyncIterator[Gateway]:
-            pools = [
-                Pool(origin, head_timeout_s=5, read_timeout_s=0.5, write_timeout_s=0.5) for origin in origins
-            ]
-            options = {"timeout_s": 0.5, "try_timeout_s": 0.1, "open_s": 0.05, "max_open_s": 0.1, **options}
-            balance = Balance(pools, **options)
-            forward = Forward(balance, IdentityMinter(["the identity secret of these tests: long enough"]))
-            verifier = Verifier(issuer.trusted())
-            edge = Edge(Authenticate(forward, verifier.authenticate), EdgeLimits(body_bytes=1 << 30))
-            async with verifier, serving(Requests(Problems(edge))) as address:
+        async def entered(
+            *origins: str,
+            verifier: Verifier | None = None,
+            sharing_timeout_s: float = 0.2,
+            options: dict[str, Any] | None = None,
+            **settings: Any,
+        ) -> AsyncIterator[Gateway]:
+            balances: list[Balance] = []
+            sharings: list[Sharing] = []
+
+            def balance(pools: Sequence[Pool], **configured: Any) -> Balance:
+                short = {"open_s": 0.05, "max_open_s": 0.1}
+                balances.append(Balance(pools, **{**configured, **short, **(options or {})}))
+                return balances[-1]
+
+            def sharing(*configured: Any) -> Sharing:
+                sharings.append(Sharing(*configured, timeout_s=sharing_timeout_s))
+                return sharings[-1]
+
+            # No setting shortens these, and nobody has the time to wait for them here.
+            monkeypatch.setattr(composition, "Balance", balance)
+            monkeypatch.setattr(composition, "Sharing", sharing)
+            monkeypatch.setattr(composition, "Pool", partial(Pool, read_timeout_s=1, write_timeout_s=1))
+            values: dict[str, Any] = {
+                "better_auth_url": issuer.base_url,
+                "identity_secret": "the identity secret of these tests: long enough",
+                "tasks_url": ",".join(origins),
+                "upstream_timeout": 1,
+                **settings,
+            }
+            configured = GatewaySettings(_env_file=None, **values)  # type: ignore[call-arg]  # of pydantic
+            registry = CollectorRegistry()
+            app = composition.create_app(
+                configured, verifier=verifier or Verifier(issuer.trusted()), registry=registry
+            )
+            async with serving(app) as address:
                 credentials = {"Authorization": f"Bearer {issuer.token('ann')}"}
-                async with httpx.AsyncClient(base_url=address, headers=credentials, timeout=10) as http:
-                    yield Gateway(http, balance)
-                await until(lambda: all(not address.outstanding for address in balance.state()))
-            await balance.aclose()
+                async with httpx.AsyncClient(base_url=address, headers=credentials, timeout=30) as http:
+                    yield Gateway(http, balances[0], sharings[0] if sharings else None, registry)
+                await until(lambda: not any(each.outstanding for each in balances[0].state()))
 
         async def start(*origins: str, **options: Any) -> Gateway:
             return await stack.enter_async_context(entered(*origins, **options))
