@@ -147,6 +147,21 @@ def make_settings() -> Callable[..., GatewaySettings]:
     return settings
 
 
+@asynccontextmanager
+async def gateway_with(**changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with (
+        listening(create_app(settings(**changes))) as address,
+        httpx.AsyncClient(base_url=address) as http,
+    ):
+        yield http
+
+
+@pytest.fixture
+def make_server() -> Callable[..., Any]:
+    """A gateway with the verifier of its own settings."""
+    return gateway_with
+
+
 @pytest.fixture
 def make_gateway() -> Callable[..., Any]:
     """`gateway_to`, for tests that need other settings."""

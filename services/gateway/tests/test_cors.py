@@ -117,3 +117,55 @@ async def test_an_unreachable_upstream_answers_with_cors_headers_too(
         answer = await http.get("/api/tasks", headers={**ann, "Origin": ORIGIN})
     assert answer.status_code == 503
     assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_allowed"),
+    [
+        ("https://a-1.preview.example.com", True),
+        ("https://pr-7-team.vercel.app", True),
+        ("https://.preview.example.com", False),
+        ("https://a.b.preview.example.com", False),
+        ("https://a.preview.example.com:8443", False),
+        ("http://a.preview.example.com", False),
+        ("https://a.previewxexample.com", False),
+        ("https://evil.test/.preview.example.com", False),
+        ("https://pr-7-other.vercel.app", False),
+    ],
+)
+async def test_a_star_stands_for_one_part_of_a_host(
+    origin: str, is_allowed: bool, make_gateway: Callable[..., Any], upstream: Any, issuer: Issuer
+) -> None:
+    origins = "https://*.preview.example.com,https://pr-*-team.vercel.app"
+    async with make_gateway(upstream.url, issuer, cors_origins=origins) as http:
+        answer = await http.get("/healthz", headers={"Origin": origin})
+    assert answer.headers.get("access-control-allow-origin") == (origin if is_allowed else None)
+
+
+@pytest.mark.parametrize(
+    "origins", ["*", "https://*", "https://*.com", "https://a.*.com", "http*://a.example.com", "https://a:*"]
+)
+def test_a_star_that_would_let_strangers_in_is_refused_at_start(
+    origins: str, make_settings: Callable[..., Any]
+) -> None:
+    with pytest.raises(ValueError, match="cors_origins"):
+        make_settings(cors_origins=origins)
+
+
+async def test_a_page_on_the_internet_may_ask_a_private_network(http: httpx.AsyncClient) -> None:
+    headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
+    asked = {**headers, "Access-Control-Request-Private-Network": "true"}
+    answer = await http.options("/api/tasks", headers=asked)
+    assert answer.headers["access-control-allow-private-network"] == "true"
+    answer = await http.options("/api/tasks", headers=headers)
+    assert "access-control-allow-private-network" not in answer.headers
+
+
+async def test_no_answer_is_sniffed_and_none_is_kept_unless_it_says_so(
+    http: httpx.AsyncClient, upstream: Any, ann: dict[str, str]
+) -> None:
+    for answer in (await http.get("/api/tasks"), await http.get("/api/tasks", headers=ann)):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+    upstream.headers.append((b"cache-control", b"private, no-cache"))
+    assert (await http.get("/api/tasks", headers=ann)).headers["cache-control"] == "private, no-cache"

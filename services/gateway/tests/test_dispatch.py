@@ -59,7 +59,7 @@ async def other(another_upstream: Any) -> Any:
 
 
 def bearer(issuer: Issuer, **claims: object) -> dict[str, str]:
-    return {"Authorization": f"Bearer {issuer.token('ann', **claims)}"}
+    return {"Authorization": f"Bearer {issuer.keys[0].sign(issuer.claims('ann', **claims), {})}"}
 
 
 ALLOWED: dict[str, object] = {

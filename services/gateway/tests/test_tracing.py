@@ -1,15 +1,12 @@
 """One trace from a browser's span through the gateway to the service behind, on real sockets."""
 
-import gzip
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from starlette.types import ASGIApp, Receive, Scope, Send
 from todo_auth import Authenticate, IdentityMinter, Verifier
 from todo_auth.testing import Issuer
@@ -21,6 +18,7 @@ from todo_service.problems import Problems
 from todo_service.requests import Requests
 from todo_service.tracing.server import Traces
 from todo_service.tracing.spans import Tracing
+from todo_service.tracing.testing import Collector, attributes, collecting
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -29,52 +27,10 @@ BROWSER = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "browser=1"}
 Serving = Callable[[ASGIApp], AbstractAsyncContextManager[str]]
 
 
-@dataclass
-class Collector:
-    """Takes OTLP over HTTP, and keeps the spans. `received`: what came, unpacked."""
-
-    received: list[bytes] = field(default_factory=list)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-        is_packed = (b"content-encoding", b"gzip") in scope["headers"]
-        self.received.append(gzip.decompress(body) if is_packed else body)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
-    def spans(self, kind: int) -> list[Span]:
-        return [
-            span
-            for body in self.received
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-            if span.kind == kind
-        ]
-
-    @property
-    def served(self) -> list[Span]:
-        return self.spans(Span.SPAN_KIND_SERVER)
-
-    @property
-    def sent(self) -> list[Span]:
-        return self.spans(Span.SPAN_KIND_CLIENT)
-
-
-def attributes(span: Span) -> dict[str, object]:
-    return {item.key: getattr(item.value, item.value.WhichOneof("value") or "") for item in span.attributes}
-
-
 @pytest.fixture
-async def collector(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collector]:
-    made = Collector()
-    async with serving(made) as url:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    with collecting() as made:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", made.url)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
         monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")
         yield made

@@ -105,8 +105,10 @@ def create_app(
             if (kept := seeds.file()) is not None:
                 for keys in verifier.key_sets:
                     seeds.sow(keys, kept)
-                    _run(stack, seeds.keep(keys, kept))
             await stack.enter_async_context(verifier)
+            if kept is not None:
+                for keys in verifier.key_sets:
+                    _run(stack, seeds.keep(keys, kept))
             if exchange is not None:
                 await stack.enter_async_context(exchange)
             if sharing is not None:

@@ -14,8 +14,8 @@ from pathlib import Path
 from todo_auth import KeySet
 from todo_auth.key_export import SeedRefused
 
-EVERY_S = 10.0
-"""How old the file may be, beside the age of the keys in it."""
+EVERY_S = 1.0
+"""How much later than a fetch the file is written, at most."""
 
 _VARIABLE = "TODO_GATEWAY_KEYS"  # from the supervisor to its workers, nobody's setting
 

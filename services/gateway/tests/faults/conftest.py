@@ -26,7 +26,10 @@ Break = Literal["hang", "reset", "close", "garbage", "trickle"]
 
 
 class FaultProxy:
-    """Passes TCP connections on to `target`, and what it answers back, until told otherwise."""
+    """Passes TCP connections on to `target`, and what it answers back, until told otherwise.
+
+    `connections` counts all, `struck` those that met the fault.
+    """
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
@@ -37,6 +40,7 @@ class FaultProxy:
         self._break: Break | None = None
         self._passes = 0
         self.connections = 0
+        self.struck = 0
 
     @property
     def origin(self) -> str:
@@ -101,6 +105,7 @@ class FaultProxy:
                     await writer.drain()
                     continue
                 self._broken.add(writer)
+                self.struck += 1
                 writer.write(data[:left])
                 await writer.drain()
                 if self._break == "garbage":

@@ -17,18 +17,18 @@ AWAY = (503, "service_unavailable")
 
 PLACES = (HEAD, IN_THE_HEAD, IN_THE_BODY)
 
+FAULTS = {
+    "hang": (PLACES, TIMEOUT),
+    "trickle": (PLACES, TIMEOUT),
+    "reset": (PLACES, UNSOUND),
+    "close": (PLACES, UNSOUND),
+    "garbage": (PLACES[:-1], UNSOUND),
+}
+"""Where each fault begins, after so many bytes of an answer, and what is told of it."""
+
 each_fault = pytest.mark.parametrize(
-    ("fault", "places", "outcome"),
-    [
-        ("hang", PLACES, TIMEOUT),
-        ("trickle", PLACES, TIMEOUT),
-        ("reset", PLACES, UNSOUND),
-        ("close", PLACES, UNSOUND),
-        ("garbage", PLACES[:-1], UNSOUND),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ("fault", "places", "outcome"), [(name, *FAULTS[name]) for name in FAULTS], ids=FAULTS
 )
-"""Each fault with where it begins: after so many bytes of an answer."""
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +95,7 @@ async def test_a_healthy_second_address_hides_it(
         broken.breaks(fault, passes)
         answers = await asyncio.gather(*[through.http.get("/api/tasks") for _ in range(12)])
         assert {(answer.status_code, answer.content) for answer in answers} == {(200, SHORT)}
-        assert broken.connections
+        assert broken.struck
         broken.breaks(None)
         await through.recovered()
 
