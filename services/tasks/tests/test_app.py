@@ -72,12 +72,13 @@ async def test_a_trailing_slash_changes_nothing(client: AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/api/tasks", "GET, POST"),
-        ("/api/tasks/x", "DELETE, GET, PATCH, PUT"),
+        ("/api/tasks", "GET, HEAD, POST"),
+        ("/api/tasks/x", "DELETE, GET, HEAD, PATCH, PUT"),
         ("/api/tasks/x/complete", "PATCH, POST"),
-        ("/api/categories", "GET, POST"),
-        ("/api/categories/x", "DELETE, GET, PATCH, PUT"),
-        ("/api/stats", "GET"),
+        ("/api/tasks/x/restore", "POST"),
+        ("/api/categories", "GET, HEAD, POST"),
+        ("/api/categories/x", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("/api/stats", "GET, HEAD"),
     ],
 )
 async def test_another_method_is_405_with_every_method_that_there_is(
@@ -103,6 +104,7 @@ async def test_the_document_shows_bodies_queries_and_answers(client: AsyncClient
         "/api/tasks/{id}/complete",
         "/api/tasks/{id}/toggle",
         "/api/tasks/{id}/uncomplete",
+        "/api/tasks/{id}/restore",
         "/api/stats",
         "/api/categories",
         "/api/categories/{id}",
@@ -139,10 +141,12 @@ async def test_the_document_shows_bodies_queries_and_answers(client: AsyncClient
         "due_before",
         "due_after",
         "search",
+        "deleted",
         "sort_by",
         "order",
         "limit",
         "offset",
+        "page",
         "cursor",
         "count",
     }

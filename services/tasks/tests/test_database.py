@@ -19,7 +19,7 @@ from todo_tasks.database import Database, Unavailable
 from todo_tasks.engine import make_engine
 from todo_tasks.migrations import HEAD
 from todo_tasks.settings import TasksSettings
-from todo_tasks.tasks import statements
+from todo_tasks.tasks import statements, stats, trash
 
 Execute = Callable[..., list[tuple[object, ...]]]
 SettingsOf = Callable[..., TasksSettings]
@@ -98,7 +98,7 @@ async def test_a_write_is_sent_once(settings: TasksSettings, monkeypatch: pytest
 
     monkeypatch.setattr(asyncpg.Connection, "fetch", dying)
     with pytest.raises(Unavailable) as unavailable:
-        await database.write(statements.delete(), {"user_id": "a", "id": "b", "updated_at": None})
+        await database.write(trash.delete(False), {"user_id": "a", "id": "b", "updated_at": None})
     assert len(sent) == 1
     assert (unavailable.value.status, unavailable.value.headers["Retry-After"]) == (503, "2")
     await database.close()
@@ -113,9 +113,9 @@ async def test_a_statement_that_takes_too_long_is_given_up_and_the_connection_ke
     with blocker.cursor() as cursor:
         cursor.execute("LOCK TABLE task")
         with pytest.raises(Unavailable):
-            await database.read(statements.stats(), {"user_id": "ada", "now": None})
+            await database.read(stats.stats(), {"user_id": "ada", "now": None})
     blocker.close()
-    assert len(await database.read(statements.stats(), {"user_id": "ada", "now": None})) == 1
+    assert len(await database.read(stats.stats(), {"user_id": "ada", "now": None})) == 1
     await database.close()
 
 
@@ -144,9 +144,9 @@ async def test_a_cancelled_request_gives_its_connection_back(url: str, settings_
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
-                    await database.read(statements.stats(), {"user_id": "ada", "now": None})
+                    await database.read(stats.stats(), {"user_id": "ada", "now": None})
     blocker.close()
-    assert len(await database.read(statements.stats(), {"user_id": "ada", "now": None})) == 1
+    assert len(await database.read(stats.stats(), {"user_id": "ada", "now": None})) == 1
     await database.close()
 
 

@@ -19,6 +19,7 @@ TASK = (
     "(user_id, id, title, status, priority, tags, position, version, created_at, updated_at) "
     "VALUES (%s, gen_random_uuid(), 'x', 'pending', 'low', '{}', 0, 1, now(), now())"
 )
+ANSWER = "INSERT INTO idempotency_key VALUES (%s, 'k', '', gen_random_uuid(), 1, '{}', now())"
 
 
 @pytest.fixture
@@ -45,8 +46,11 @@ def test_rows_are_tied_where_the_users_table_is(engine: Engine, empty_url: str, 
     execute(empty_url, TASK, "bob")
     with pytest.raises(Exception, match="fk_task_user"):
         execute(empty_url, TASK, "nobody")
+    for user_id in ("ada", "bob"):
+        execute(empty_url, ANSWER, user_id)
     execute(empty_url, """DELETE FROM "user" WHERE id = 'ada'""")
-    assert execute(empty_url, "SELECT user_id FROM task") == [("bob",)]
+    for table in ("task", "idempotency_key"):
+        assert execute(empty_url, f"SELECT user_id FROM {table}") == [("bob",)]
 
 
 def test_rows_are_tied_later_where_the_table_comes_later(
@@ -164,9 +168,10 @@ async def test_a_deleted_users_token_cannot_create_anything(
         ("/api/tasks", {"title": "x", "category": "Home"}),
         ("/api/categories", {"name": "Home"}),
     ]:
-        response = await client.post(path, json=body)
-        assert (response.status_code, response.json()["error"]["code"]) == (403, "user_deleted")
-        assert response.json()["detail"] == "This account does not exist any more."
+        for headers in ({}, {"Idempotency-Key": "k"}):
+            response = await client.post(path, json=body, headers=headers)
+            assert (response.status_code, response.json()["error"]["code"]) == (403, "user_deleted")
+            assert response.json()["detail"] == "This account does not exist any more."
     assert (await client.get("/api/tasks")).json() == []
     path = f"/api/tasks/{task['id']}"
     assert (await client.patch(path, json={"category": "Home"})).status_code == 404

@@ -32,7 +32,7 @@ def test_the_newest_revision_is_the_one_the_code_names(engine: Engine) -> None:
 def test_the_schema_goes_up_down_and_up(engine: Engine) -> None:
     for _ in range(2):
         schema.upgrade(engine)
-        assert tables(engine) == {"task", "category", VERSION_TABLE}
+        assert tables(engine) == {"task", "category", "idempotency_key", VERSION_TABLE}
         with engine.connect() as connection:
             assert schema.revision(connection) == HEAD
             assert schema.misfit(connection) is None
@@ -79,6 +79,33 @@ def test_others_tables_survive_a_downgrade(shared: Engine, empty_url: str, execu
     schema.downgrade(shared, "base")
     assert tables(shared) == {"user", "session", "alembic_version", VERSION_TABLE}
     assert execute(empty_url, "SELECT version_num FROM alembic_version") == [("theirs",)]
+
+
+def test_texts_that_were_there_before_are_folded(engine: Engine, empty_url: str, execute: Execute) -> None:
+    schema.upgrade(engine)
+    schema.downgrade(engine, "0001")
+    texts = [("Straße", None), ("milk", "From the SHOP"), ("ΟΔΟΣ", "ÉVA"), ("家", "家")]
+    row = GOOD | {
+        "user_id": "'user ' || n %% 3",
+        "id": "gen_random_uuid()",
+        "title": "%s",
+        "description": "%s",
+    }
+    for text in texts:
+        # Together more than the migration reads at once.
+        select = f"SELECT {', '.join(row.values())} FROM generate_series(1, 300) n"
+        execute(empty_url, f"INSERT INTO task ({', '.join(row)}) {select}", *text)
+    schema.upgrade(engine)
+    found = execute(
+        empty_url,
+        "SELECT title, title_key, description, description_key, count(*) FROM task GROUP BY 1, 2, 3, 4",
+    )
+    assert set(found) == {
+        ("Straße", "strasse", None, None, 300),
+        ("milk", None, "From the SHOP", "from the shop", 300),
+        ("ΟΔΟΣ", "οδοσ", "ÉVA", "éva", 300),
+        ("家", None, "家", None, 300),
+    }
 
 
 def test_a_database_without_our_tables_does_not_fit(engine: Engine) -> None:

@@ -26,6 +26,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.identity_secret == (SECRET, SECRET[::-1])
     assert (settings.tasks_port, settings.tasks_host, settings.trust_domain) == (9001, "127.0.0.1", "todo")
     assert "hunter2" not in repr(settings)
+    assert (settings.require_if_match, settings.trash_days, settings.idempotency_hours) == (False, 30, 24)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,9 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("IDENTITY_SECRET", "hunter2"),
         ("TASKS_PORT", "70000"),
         ("ENV", "prod"),
+        ("REQUIRE_IF_MATCH", "hunter2"),
+        ("TRASH_DAYS", "0"),
+        ("IDEMPOTENCY_HOURS", "23"),
     ],
 )
 def test_what_is_not_as_needed_is_named_without_its_value(

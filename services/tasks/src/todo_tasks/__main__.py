@@ -91,16 +91,22 @@ def _serve(settings: TasksSettings) -> int:
         engine.dispose()
 
     # Only here: the commands on the database need no web framework.
-    from todo_service import server
+    from todo_service import metrics, server
 
     try:
-        server.serve(
-            "todo_tasks.app:from_environment",
-            host=settings.tasks_host,
-            port=settings.tasks_port,
-            port_setting="TASKS_PORT",
+        with metrics.serving(
+            settings.tasks_metrics_port,
+            host=settings.tasks_metrics_host,
+            port_setting="TASKS_METRICS_PORT",
             workers=settings.tasks_workers,
-        )
+        ):
+            server.serve(
+                "todo_tasks.app:from_environment",
+                host=settings.tasks_host,
+                port=settings.tasks_port,
+                port_setting="TASKS_PORT",
+                workers=settings.tasks_workers,
+            )
     except SettingsError as error:
         refuse(error)
     return 0

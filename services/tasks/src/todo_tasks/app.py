@@ -3,11 +3,13 @@
 Task: T-020 · Spec: plan.md#tasks-api
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from prometheus_client import REGISTRY, CollectorRegistry
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
@@ -15,11 +17,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from todo_auth.asgi import Authenticate
 from todo_auth.identity import IdentityVerifier
-from todo_service import health, logs, problems, settings
+from todo_service import access, health, logs, problems, settings
+from todo_service.metrics import HttpMetrics, watch
 from todo_service.requests import Requests, request_id
 from todo_tasks.categories.routes import router as categories
 from todo_tasks.categories.schemas import CategoryCreate, CategoryUpdate
+from todo_tasks.cursors import cursor_keys
 from todo_tasks.database import Database
+from todo_tasks.head import HeadAsGet
+from todo_tasks.purge import keep_purging
 from todo_tasks.settings import TasksSettings
 from todo_tasks.tasks.routes import router as tasks
 from todo_tasks.tasks.schemas import Completion, TaskCreate, TaskUpdate
@@ -27,16 +33,33 @@ from todo_tasks.tasks.schemas import Completion, TaskCreate, TaskUpdate
 BODIES = (TaskCreate, TaskUpdate, Completion, CategoryCreate, CategoryUpdate)
 
 
-def create_app(given: TasksSettings) -> FastAPI:
-    """The ASGI application. Everything but the health paths needs the gateway's token."""
+def create_app(
+    given: TasksSettings,
+    *,
+    access_line: access.AccessLine = access.logged,
+    registry: CollectorRegistry | None = None,
+) -> FastAPI:
+    """The ASGI application. Everything but the health paths needs the gateway's token.
+
+    `access_line`: writes the access line. `registry`: where the metrics are kept; None: nothing is measured.
+    """
     database = Database(given)
+    http_metrics = None if registry is None else HttpMetrics(registry)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await database.open()
+        purging = asyncio.ensure_future(keep_purging(database, given.trash_days, given.idempotency_hours))
+        watching = None
+        if registry is not None and http_metrics is not None:
+            watching = asyncio.ensure_future(watch(registry, http_metrics.refresh))
         try:
             yield
         finally:
+            purging.cancel()
+            await asyncio.gather(purging, return_exceptions=True)
+            if watching is not None:
+                watching.cancel()
             await database.close()
 
     app = TasksApp(
@@ -49,6 +72,8 @@ def create_app(given: TasksSettings) -> FastAPI:
     )
     app.state.database = database
     app.state.max_body_bytes = given.max_body_bytes
+    app.state.require_if_match = given.require_if_match
+    app.state.cursor_keys = cursor_keys(given.identity_secret)
     app.routes.extend([*tasks.routes, *categories.routes, *health.routes(database.missing)])
     problems.install(app)
     app.add_exception_handler(405, _method_not_allowed)
@@ -56,21 +81,27 @@ def create_app(given: TasksSettings) -> FastAPI:
     verifier = IdentityVerifier(given.identity_secret, audience=given.trust_domain)
     # The last one added is the outermost.
     app.add_middleware(TrailingSlash)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(
         Authenticate,
         authenticate=verifier.authenticate,
         exempt=frozenset({"/healthz", "/readyz"}),
     )
     app.add_middleware(problems.Problems)
-    app.add_middleware(Requests)
+    app.add_middleware(Requests, access=access_line, observer=http_metrics)
     return app
 
 
 def from_environment() -> FastAPI:
     """For a server that makes the application itself, once in each of its processes."""
     given = settings.load(TasksSettings)
-    logs.configure(given.log_level, as_json=given.env == "production")
-    return create_app(given)
+    is_production = given.env == "production"
+    lines = logs.configure(given.log_level, as_json=is_production)
+    return create_app(
+        given,
+        access_line=access.JsonLines(lines.write) if is_production else access.logged,
+        registry=None if given.tasks_metrics_port is None else REGISTRY,
+    )
 
 
 class TasksApp(FastAPI):
@@ -96,7 +127,9 @@ class TrailingSlash:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, its path without one trailing slash."""
         if scope["type"] == "http" and len(scope["path"]) > 1 and scope["path"].endswith("/"):
-            scope = {**scope, "path": scope["path"][:-1]}
+            scope["path"] = scope["path"][
+                :-1
+            ]  # in place: the route that is found is asked for outside of here
         await self.app(scope, receive, send)
 
 
@@ -107,6 +140,8 @@ async def _method_not_allowed(request: Request, error: Exception) -> Response:
     for route in (*request.app.routes, *tasks.routes, *categories.routes):
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
             allowed |= route.methods or set()
+    if "GET" in allowed:
+        allowed.add("HEAD")
     problem = problems.Problem(
         405, "This address does not answer to that method.", headers={"Allow": ", ".join(sorted(allowed))}
     )

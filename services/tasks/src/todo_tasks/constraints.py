@@ -8,6 +8,13 @@ from collections.abc import Callable
 from todo_service.problems import FieldError, Problem
 
 
+class KeyTaken(Problem):
+    """An `Idempotency-Key` is there already: the request was carried out."""
+
+    def __init__(self) -> None:
+        super().__init__(409, "A request with this Idempotency-Key was carried out already.")
+
+
 def _user_deleted() -> Problem:
     return Problem(403, "This account does not exist any more.", code="user_deleted")
 
@@ -26,6 +33,8 @@ def _name_taken() -> Problem:
 _ANSWERS: dict[str, Callable[[], Problem]] = {
     "fk_category_user": _user_deleted,
     "fk_task_user": _user_deleted,
+    "fk_idempotency_key_user": _user_deleted,
+    "pk_idempotency_key": KeyTaken,
     "fk_task_category": _category_unknown,
     "uq_category_user_id_name_key": _name_taken,
 }

@@ -15,7 +15,7 @@ import asyncpg
 import psycopg2
 from asyncpg.pool import PoolConnectionProxy
 from fastapi import Depends, Request
-from sqlalchemy import column, exc, select, table
+from sqlalchemy import Text, bindparam, column, exc, func, literal, select, table, true
 from sqlalchemy.orm import sessionmaker
 from sqlmodel import Session
 
@@ -28,6 +28,10 @@ from todo_tasks.statement import Statement
 
 _log = logging.getLogger(__name__)
 
+_LOCK_TIMEOUT = Statement.of(
+    select(func.set_config(literal("lock_timeout"), bindparam("lock_timeout", type_=Text()), true()))
+)
+"""For the transaction alone, so that it means the same behind a pooler."""
 _REVISION = Statement.of(select(column("version_num")).select_from(table(VERSION_TABLE)))
 
 _UNREACHABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -58,6 +62,13 @@ class Unavailable(Problem):
             code="database_unavailable",
             headers={"Retry-After": "2"},
         )
+
+
+class LockTimeout(Problem):
+    """Somebody else holds what a statement needs for longer than it was to wait: 409."""
+
+    def __init__(self) -> None:
+        super().__init__(409, "Another request is changing the same at the moment.")
 
 
 class _ConnectionLost(Exception):
@@ -136,14 +147,19 @@ class Database:
         except _ConnectionLost as error:
             raise Unavailable from error
 
-    async def write(self, statement: Statement, values: Mapping[str, object]) -> Rows:
+    async def write(
+        self, statement: Statement, values: Mapping[str, object], *, lock_timeout_ms: int | None = None
+    ) -> Rows:
         """The rows of a statement that changes something. It is sent once: after a lost connection nobody
-        knows whether it was carried out.
+        knows whether it was carried out. `lock_timeout_ms`: how long to wait for others' locks, if not as
+        long as for the statement.
 
-        Raises Unavailable, and the Problem of a constraint that refuses it.
+        Raises Unavailable, LockTimeout, and the Problem of a constraint that refuses it.
         """
         try:
-            return await self._fetch(statement, values)
+            return await self._fetch(statement, values, lock_timeout_ms)
+        except asyncpg.LockNotAvailableError as error:
+            raise LockTimeout from error
         except asyncpg.IntegrityConstraintViolationError as error:
             problem = constraints.answer(error.constraint_name)
             if problem is None:
@@ -165,10 +181,16 @@ class Database:
         self._schema_fits = self._schema_fits or [row["version_num"] for row in rows] == [HEAD]
         return [] if self._schema_fits else ["schema"]
 
-    async def _fetch(self, statement: Statement, values: Mapping[str, object]) -> Rows:
+    async def _fetch(
+        self, statement: Statement, values: Mapping[str, object], lock_timeout_ms: int | None = None
+    ) -> Rows:
         connection = await self._acquire()
         try:
-            return await connection.fetch(statement.text, *statement.arguments(values))
+            if lock_timeout_ms is None:
+                return await connection.fetch(statement.text, *statement.arguments(values))
+            async with connection.transaction():
+                await connection.execute(_LOCK_TIMEOUT.text, f"{lock_timeout_ms}ms")
+                return await connection.fetch(statement.text, *statement.arguments(values))
         except _LOST as error:
             _log.warning("connection lost: %s", type(error).__name__)
             raise _ConnectionLost from error

@@ -1,13 +1,12 @@
-"""From a request's body or query to a model of it, or to the Problem that says what is wrong; and how the
-OpenAPI document describes both.
+"""From a request's body or query to a model of it, or to the Problem that says what is wrong.
 
 Task: T-020 · Spec: plan.md#tasks-api
 """
 
 import difflib
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Annotated, Any, ClassVar, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Annotated, ClassVar, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -29,16 +28,27 @@ class Body(BaseModel):
     """The base of what a client sends: exact types, no unknown members.
 
     `read_only`: members of the answer that a client may send back; they are ignored.
+    `other_names`: what members may also be called, each with its name here.
     """
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
     read_only: ClassVar[frozenset[str]] = frozenset()
+    other_names: ClassVar[Mapping[str, str]] = {}
 
 
 class Query(BaseModel):
-    """The base of query parameters: texts, read leniently; no unknown names."""
+    """The base of query parameters: texts, read leniently; no unknown names.
+
+    `other_names`: what parameters may also be called, each with its name here.
+    """
 
     model_config = ConfigDict(extra="forbid")
+    other_names: ClassVar[Mapping[str, str]] = {}
+
+
+def other_names(table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """For `other_names`, from a table that is easier to read: each name here with what else it is called."""
+    return {other: name for name, others in table.items() for other in others}
 
 
 def _whole(value: object) -> object:
@@ -104,16 +114,19 @@ def read_query(raw: bytes, model: type[Q]) -> Q:
     except ValueError:
         raise Problem(422, "The query is not percent-encoded UTF-8.", code="invalid_query") from None
     values: dict[str, str] = {}
-    for name, value in pairs:
-        if name in values:
-            raise _invalid([FieldError("is given twice", parameter=_shown(name))])
+    for written, value in pairs:
         if "\0" in value:
-            raise _invalid([FieldError("holds NUL", parameter=_shown(name))])
+            raise _invalid([FieldError("holds NUL", parameter=_shown(written))])
+        if not value:
+            continue
+        name = model.other_names.get(written, written)
+        if name in values:
+            raise _invalid([FieldError("is given twice", parameter=_shown(written))])
         values[name] = value
     try:
-        return model.model_validate({name: value for name, value in values.items() if value})
+        return model.model_validate(values)
     except ValidationError as error:
-        details = _details(error, model.model_fields)
+        details = _details(error, model, [written for written, _ in pairs])
         raise _invalid([FieldError(detail, parameter=".".join(path)) for path, detail in details]) from None
 
 
@@ -138,29 +151,6 @@ def canonical_uuid(text: str) -> UUID | None:
     return UUID(text) if _UUID.fullmatch(text) else None
 
 
-def describe(
-    *, body: type[Body] | None = None, required: bool = True, query: type[Query] | None = None
-) -> dict[str, Any]:
-    """What `openapi_extra` needs to say about an operation's input."""
-    extra: dict[str, Any] = {}
-    if body is not None:
-        schema = {"schema": {"$ref": f"#/components/schemas/{body.__name__}"}}
-        extra["requestBody"] = {"required": required, "content": {JSON: schema}}
-    if query is not None:
-        properties = query.model_json_schema()["properties"]
-        extra["parameters"] = [
-            {"name": name, "in": "query", "required": False, "schema": schema}
-            for name, schema in properties.items()
-        ]
-    return extra
-
-
-def without_defaults(schema: dict[str, Any]) -> None:
-    """For a model's `json_schema_extra`: an update's defaults stand for nothing and are not shown."""
-    for member in schema["properties"].values():
-        member.pop("default", None)
-
-
 async def _read(request: Request) -> bytes:
     limit: int = request.app.state.max_body_bytes
     raw = bytearray()
@@ -182,22 +172,36 @@ def _as_model(request: Request, raw: bytes, model: type[B]) -> B:
     value = strict_json.parse(raw)
     if not isinstance(value, dict):
         raise _invalid([FieldError("must be a JSON object", pointer="")])
+    members: dict[str, object] = {}
+    for written, item in value.items():
+        name = model.other_names.get(written, written)
+        if name in model.read_only:
+            continue
+        if name in members and members[name] != item:
+            detail = "says otherwise than another name of the same member"
+            raise _invalid([FieldError(detail, pointer=_pointer([written]))])
+        members[name] = item
     try:
-        return model.model_validate(
-            {name: item for name, item in value.items() if name not in model.read_only}
-        )
+        return model.model_validate(members)
     except ValidationError as error:
-        details = _details(error, model.model_fields)
+        details = _details(error, model, value)
         raise _invalid([FieldError(detail, pointer=_pointer(path)) for path, detail in details]) from None
 
 
-def _details(error: ValidationError, known: Iterable[str]) -> list[tuple[list[str], str]]:
-    """Where and what, for each of pydantic's errors, in our words where its own speak of Python."""
+def _details(
+    error: ValidationError, model: type[Body] | type[Query], written: Iterable[str]
+) -> list[tuple[list[str], str]]:
+    """Where (as the client has `written` it) and what, for each of pydantic's errors, in our words where its
+    own speak of Python.
+    """
+    as_written = {model.other_names.get(name, name): name for name in written}
+    known = [*model.model_fields, *model.other_names]
     details = []
     for item in error.errors(include_url=False, include_input=False)[:MAX_ERRORS]:
-        path = [_shown(str(part)) for part in item["loc"]]
+        first, *inner = [str(part) for part in item["loc"]]
+        path = [_shown(part) for part in (as_written.get(first, first), *inner)]
         if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(path[-1], list(known), n=1)
+            near = difflib.get_close_matches(path[-1], known, n=1)
             detail = f"is not known here; did you mean {near[0]!r}?" if near else "is not known here"
         elif item["type"] == "missing":
             detail = "is needed"

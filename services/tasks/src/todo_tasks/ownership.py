@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, TextClause, exc, text
 
-OWNED = ("category", "task")
+OWNED = ("category", "task", "idempotency_key")
 TIES = {table_name: f"fk_{table_name}_user" for table_name in OWNED}
 """The names of the foreign keys, by table."""
 LOCK_TIMEOUT = "5s"

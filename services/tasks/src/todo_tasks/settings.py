@@ -48,6 +48,9 @@ class TasksSettings(DatabaseSettings):
     """What the service itself needs on top.
 
     `tasks_host`: the address to listen on; another than loopback only where the network keeps strangers out.
+    `tasks_metrics_port`: for Prometheus; unset, nothing is measured. `require_if_match`: a task is changed
+    only by requests that say which version they are meant for. `trash_days` and `idempotency_hours`: for how
+    long deleted tasks, and the answers to requests with an `Idempotency-Key`, are kept.
     """
 
     identity_secret: SecretList
@@ -55,4 +58,9 @@ class TasksSettings(DatabaseSettings):
     tasks_host: str = "127.0.0.1"
     tasks_port: Annotated[int, Field(ge=0, le=65535)] = 8001
     tasks_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    tasks_metrics_host: str = "127.0.0.1"
+    tasks_metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    require_if_match: Switch = False
+    trash_days: Annotated[int, Field(ge=1, le=36_500)] = 30
+    idempotency_hours: Annotated[int, Field(ge=24, le=87_600)] = 24

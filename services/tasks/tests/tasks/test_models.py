@@ -1,10 +1,9 @@
 from datetime import UTC, datetime
 
-import pytest
 from sqlmodel import Session, select
 from uuid6 import uuid7
 
-from todo_tasks.categories.models import Category, name_key
+from todo_tasks.categories.models import Category
 from todo_tasks.engine import make_engine
 from todo_tasks.tasks.models import Task
 
@@ -44,15 +43,3 @@ def test_a_task_and_its_category_know_each_other(url: str) -> None:
         session.delete(found)
         session.commit()
     engine.dispose()
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [("Home", "HOME"), ("Straße", "STRASSE"), ("É", "e\u0301"), ("ΣΊΣΥΦΟΣ", "σίσυφος"), ("İ", "i\u0307")],
-)
-def test_names_are_the_same_without_regard_to_case_in_any_script(one: str, other: str) -> None:
-    assert name_key(one) == name_key(other)
-
-
-def test_different_names_stay_different() -> None:
-    assert len({name_key(name) for name in ("Home", "Hone", "Hom e", "Hómé", "家", "屋")}) == 6

@@ -1,3 +1,4 @@
+import asyncio
 import random
 import re
 
@@ -62,6 +63,38 @@ async def test_a_page_goes_on_where_it_ended_while_tasks_come_and_go(client: Asy
         f"/api/tasks{next_of(first.headers['link'])}&limit=1000".replace("limit=5&", "")
     )
     assert {task["id"] for task in second.json()} == rest
+
+
+@pytest.mark.parametrize(
+    "query", ["sort_by=created_at", "sort_by=title&order=desc", "sort_by=due_date", "sort_by=position"]
+)
+async def test_tasks_that_stay_are_listed_once_while_others_are_written(
+    client: AsyncClient, query: str
+) -> None:
+    await fill(client)
+    staying = {task["id"] for task in (await client.get("/api/tasks")).json()}
+    done = asyncio.Event()
+
+    async def write(title: str) -> None:
+        """Tasks come, before and after the reader's place, are changed, and go."""
+        while not done.is_set():
+            made = await client.post(
+                "/api/tasks", json={"title": title, "due_date": "2030-01-01", "position": 0}
+            )
+            where = f"/api/tasks/{made.json()['id']}"
+            await client.patch(where, json={"title": f"B {title}", "position": 7})
+            await client.delete(where)
+
+    writers = [asyncio.create_task(write(title)) for title in ("a", "c", "zzz")]
+    for _ in range(3):
+        seen, following = [], f"?{query}&limit=2"
+        while following:
+            response = await client.get(f"/api/tasks{following}")
+            seen += [task["id"] for task in response.json() if task["id"] in staying]
+            following = next_of(response.headers["link"]) if "link" in response.headers else ""
+        assert sorted(seen) == sorted(staying)
+    done.set()
+    await asyncio.gather(*writers)
 
 
 async def test_the_next_page_keeps_the_query(client: AsyncClient) -> None:

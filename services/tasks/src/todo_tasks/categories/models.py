@@ -3,7 +3,6 @@
 Task: T-016 · Spec: plan.md#tables
 """
 
-import unicodedata
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -21,9 +20,7 @@ MAX_COLOR = 50
 
 
 class Category(Table, table=True):
-    """A user's category. `name_key` is the name without regard to case, made by the service: a database's
-    own `lower` depends on its locale.
-    """
+    """A user's category. `name_key` is the folded name."""
 
     __tablename__ = "category"
     __table_args__ = (
@@ -44,8 +41,3 @@ class Category(Table, table=True):
     tasks: list["Task"] = Relationship(
         back_populates="category", sa_relationship_kwargs={"passive_deletes": "all"}
     )
-
-
-def name_key(name: str) -> str:
-    """The form in which two names are the same category: Unicode's caseless matching (D145), any script."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())

@@ -3,6 +3,7 @@
 Task: T-021 · Spec: plan.md#categories-and-stats
 """
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -14,12 +15,15 @@ from uuid6 import uuid7
 from todo_auth.fastapi import CurrentUser
 from todo_tasks import inputs, paging
 from todo_tasks.categories import statements
-from todo_tasks.categories.models import Category, name_key
+from todo_tasks.categories.models import Category
 from todo_tasks.categories.schemas import CategoryCreate, CategoryPublic, CategoryQuery, CategoryUpdate
+from todo_tasks.cursors import Cursor
 from todo_tasks.database import DatabaseDep, SessionDep
-from todo_tasks.inputs import RowId, describe
+from todo_tasks.describe import NOT_FOUND, describe
+from todo_tasks.folding import fold
+from todo_tasks.idempotency.requests import repeatable, write
+from todo_tasks.inputs import RowId
 from todo_tasks.lean import LeanRoute
-from todo_tasks.paging import Cursor
 
 router = APIRouter(tags=["categories"], route_class=LeanRoute)
 
@@ -30,8 +34,7 @@ ListQuery = Annotated[CategoryQuery, Depends(inputs.query(CategoryQuery))]
 
 @router.get(
     "/api/categories",
-    responses={200: {"model": list[CategoryPublic]}},
-    openapi_extra=describe(query=CategoryQuery),
+    **describe(list[CategoryPublic], query=CategoryQuery),
 )
 async def list_categories(
     request: Request, user: CurrentUser, database: DatabaseDep, query: ListQuery
@@ -40,42 +43,43 @@ async def list_categories(
     parameters: dict[str, object] = {
         "user_id": user.user_id,
         "limit": query.limit + 1,
-        "offset": query.offset,
+        "offset": query.start,
     }
+    keys = request.app.state.cursor_keys
+    name = json.dumps([user.user_id, "categories"]).encode()
     if query.cursor:
-        paging.refuse_both(query.cursor, query.offset)
-        cursor = Cursor.decode(query.cursor, "name", descending=False)
-        if not isinstance(cursor.value, str):
-            paging.refuse_cursor()
-        parameters |= {"after_key": name_key(cursor.value), "after_id": cursor.id}
+        cursor = Cursor.decode(query.cursor, keys, name)
+        parameters |= {"after_key": fold(str(cursor.value)), "after_id": cursor.id}
     rows = await database.read(statements.list_(bool(query.cursor), query.count), parameters)
-    return paging.answer(rows, query.limit, request.scope["query_string"], "name", False, "name")
+    return paging.answer(rows, query.limit, request.scope["query_string"], keys, name, "name")
 
 
 @router.post(
     "/api/categories",
-    status_code=201,
-    responses={201: {"model": CategoryPublic}},
-    openapi_extra=describe(body=CategoryCreate),
+    **describe(CategoryPublic, 201, body=CategoryCreate, repeatable=True, errors=frozenset({409})),
 )
-async def create_category(user: CurrentUser, database: DatabaseDep, new: NewCategory) -> Response:
+async def create_category(
+    request: Request, user: CurrentUser, database: DatabaseDep, new: NewCategory
+) -> Response:
     """A new category. 409 where the user has one of this name, without regard to case."""
+    once = repeatable(request, user.user_id, new)
     now = datetime.now(UTC)
-    parameters = {
+    parameters: dict[str, object] = {
         "user_id": user.user_id,
         "id": uuid7(),
         "name": new.name,
-        "name_key": name_key(new.name),
+        "name_key": fold(new.name),
         "color": new.color,
         "created_at": now,
         "updated_at": now,
     }
-    rows = await database.write(statements.create(), parameters)
-    headers = {"Location": f"/api/categories/{parameters['id']}"}
+    rows = await write(database, statements.create(once is not None), parameters, once)
+    id_ = rows[0]["id"] if once else parameters["id"]
+    headers = {"Location": f"/api/categories/{id_}"}
     return Response(rows[0]["json"], 201, headers, inputs.JSON)
 
 
-@router.get("/api/categories/{id}", responses={200: {"model": CategoryPublic}})
+@router.get("/api/categories/{id}", **describe(CategoryPublic, errors=NOT_FOUND))
 async def read_category(user: CurrentUser, database: DatabaseDep, id_: RowId) -> Response:
     """One of the user's categories."""
     rows = await database.read(statements.read(), {"user_id": user.user_id, "id": id_})
@@ -86,13 +90,11 @@ async def read_category(user: CurrentUser, database: DatabaseDep, id_: RowId) ->
 
 @router.put(
     "/api/categories/{id}",
-    responses={200: {"model": CategoryPublic}},
-    openapi_extra=describe(body=CategoryUpdate),
+    **describe(CategoryPublic, body=CategoryUpdate, errors=NOT_FOUND | {409}),
 )
 @router.patch(
     "/api/categories/{id}",
-    responses={200: {"model": CategoryPublic}},
-    openapi_extra=describe(body=CategoryUpdate),
+    **describe(CategoryPublic, body=CategoryUpdate, errors=NOT_FOUND | {409}),
 )
 def change_category(user: CurrentUser, session: SessionDep, id_: RowId, change: ChangedCategory) -> Response:
     """Change the fields that are sent. A new name is a change of the category's tasks, too."""
@@ -102,18 +104,18 @@ def change_category(user: CurrentUser, session: SessionDep, id_: RowId, change: 
     for name in change.model_fields_set:
         setattr(category, name, getattr(change, name))
     if renamed:
-        category.name_key = name_key(change.name)
+        category.name_key = fold(change.name)
         session.execute(statements.touch_tasks(category, now))
     if session.is_modified(category):
         category.updated_at = now
     session.flush()
     this = {"user_id": user.user_id, "id": id_}
-    json = session.execute(statements.select_json(), this).scalar_one()
+    answer = session.execute(statements.select_json(), this).scalar_one()
     session.commit()
-    return Response(json, media_type=inputs.JSON)
+    return Response(answer, media_type=inputs.JSON)
 
 
-@router.delete("/api/categories/{id}", status_code=204)
+@router.delete("/api/categories/{id}", **describe(None, 204, errors=NOT_FOUND))
 def delete_category(user: CurrentUser, session: SessionDep, id_: RowId) -> Response:
     """Delete a category; its tasks stay, without it."""
     category = _lock(session, user.user_id, id_)

@@ -11,19 +11,29 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from todo_tasks.categories.models import MAX_COLOR, MAX_NAME
-from todo_tasks.inputs import Body, Flag, Query, without_defaults
-from todo_tasks.paging import MAX_PAGE, Limit, Offset
+from todo_tasks.describe import without_defaults
+from todo_tasks.inputs import Body, other_names
+from todo_tasks.paging import PageQuery
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME)]
 Color = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_COLOR)]
 
 READ_ONLY = frozenset({"id", "user_id", "task_count", "created_at", "updated_at"})
+OTHER_NAMES = other_names(
+    {
+        "user_id": ("userId",),
+        "task_count": ("taskCount",),
+        "created_at": ("createdAt",),
+        "updated_at": ("updatedAt",),
+    }
+)
 
 
 class CategoryCreate(Body):
     """A new category. `color`: what the front end makes of it, such as `#ff8800`."""
 
     read_only = READ_ONLY
+    other_names = OTHER_NAMES
 
     name: Name
     color: Color | None = None
@@ -33,6 +43,7 @@ class CategoryUpdate(Body):
     """The fields to change; absent ones keep their values (RFC 7396), null clears `color`."""
 
     read_only = READ_ONLY
+    other_names = OTHER_NAMES
     # The defaults stand for nothing: what was not sent is not in `model_fields_set`.
     model_config = ConfigDict(json_schema_extra=without_defaults)
 
@@ -40,13 +51,8 @@ class CategoryUpdate(Body):
     color: Color | None = None
 
 
-class CategoryQuery(Query):
-    """How many categories, in the order of their names."""
-
-    limit: Limit = MAX_PAGE
-    offset: Offset = 0
-    cursor: str | None = None
-    count: Flag = False
+class CategoryQuery(PageQuery):
+    """Which part of the categories, in the order of their names."""
 
 
 class CategoryPublic(BaseModel):

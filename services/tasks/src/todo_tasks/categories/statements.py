@@ -27,6 +27,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.selectable import CTE
 
 from todo_tasks.categories.models import Category
+from todo_tasks.idempotency import statements as idempotency
 from todo_tasks.statement import Statement
 from todo_tasks.tasks.models import Task
 from todo_tasks.wire import Members, instant, json_text, page
@@ -113,11 +114,11 @@ def read() -> Statement:
 
 
 @lru_cache
-def create() -> Statement:
-    """A new category. Rows: 1 of (json)."""
+def create(kept: bool) -> Statement:
+    """A new category. `kept`: the answer is, as of `idempotency.statements.kept`. Rows: 1 of (json)."""
     made = insert(_category).values(_its).returning(_category).cte("made")
     _, json = json_text(select(*_wire(made)))
-    return Statement.of(select(json))
+    return idempotency.kept(select(json), _user_id, _its["id"]) if kept else Statement.of(select(json))
 
 
 def touch_tasks(category: Category, now: datetime) -> Update:

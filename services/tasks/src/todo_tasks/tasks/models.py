@@ -40,8 +40,9 @@ def _one_of(column: str, values: tuple[str, ...]) -> str:
 
 
 class Task(Table, table=True):
-    """A user's task. `due_date` keeps the text it was given, `due_at` the instant it sorts by. `deleted_at`
-    set: in the trash. `version` counts the changes, from 1.
+    """A user's task. `due_date` keeps the text it was given, `due_at` the instant it sorts by. `title_key`
+    and `description_key` are the folded texts, null where folding changes nothing. `deleted_at` set: in the
+    trash. `version` counts the changes, from 1.
     """
 
     __tablename__ = "task"
@@ -68,12 +69,16 @@ class Task(Table, table=True):
         Index(None, "user_id", "due_at", "id", postgresql_where=text("deleted_at IS NULL")),
         # The tasks of a category, and the foreign key; the trash included, since it refers to categories too.
         Index(None, "user_id", "category_id"),
+        # The trash: listed, and purged of what is old.
+        Index(None, "user_id", "deleted_at", postgresql_where=text("deleted_at IS NOT NULL")),
     )
 
     user_id: str = Field(primary_key=True, sa_type=Text)
     id: UUID = Field(primary_key=True)
     title: str = Field(sa_type=Text)
+    title_key: str | None = Field(default=None, sa_type=Text)
     description: str | None = Field(default=None, sa_type=Text)
+    description_key: str | None = Field(default=None, sa_type=Text)
     status: Status = Field(default="pending", sa_type=Text)
     completed_at: datetime | None = Field(default=None, sa_type=DateTime(timezone=True))
     priority: Priority = Field(default="medium", sa_type=Text)

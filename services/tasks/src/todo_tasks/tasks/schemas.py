@@ -18,15 +18,32 @@ from pydantic import (
 )
 
 from todo_tasks.categories.models import MAX_NAME
-from todo_tasks.inputs import Body, Flag, Query, canonical_uuid, without_defaults
-from todo_tasks.paging import MAX_PAGE, Limit, Offset
-from todo_tasks.tasks import due_dates
+from todo_tasks.describe import without_defaults
+from todo_tasks.inputs import Body, Flag, canonical_uuid
+from todo_tasks.paging import PageQuery
+from todo_tasks.tasks import due_dates, names
 from todo_tasks.tasks.models import MAX_DESCRIPTION, MAX_TAG, MAX_TAGS, MAX_TITLE, Priority, Status
 
 MAX_SEARCH = 200
 
-SortKey = Literal[
-    "created_at", "updated_at", "due_date", "completed_at", "priority", "status", "title", "position"
+StatusFilter = Literal["pending", "in_progress", "completed", "all", "active", "incomplete", "done"]
+SortBy = Literal[
+    "created_at",
+    "updated_at",
+    "due_date",
+    "completed_at",
+    "priority",
+    "status",
+    "title",
+    "position",
+    "-created_at",
+    "-updated_at",
+    "-due_date",
+    "-completed_at",
+    "-priority",
+    "-status",
+    "-title",
+    "-position",
 ]
 
 
@@ -37,6 +54,18 @@ def _nothing_if_empty(value: object) -> object:
 
 def _nothing_if_blank(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
+
+
+def _lowered(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _sort(value: object) -> object:
+    """Ours for the client's name of an order, the `-` before it kept."""
+    if not isinstance(value, str):
+        return value
+    name = value.removeprefix("-")
+    return value[: len(value) - len(name)] + names.SORTS.get(name, name)
 
 
 def _tags(tags: list[str]) -> list[str]:
@@ -93,6 +122,7 @@ class TaskCreate(Body):
     """
 
     read_only = READ_ONLY
+    other_names = names.MEMBERS
 
     title: Title
     description: Description = None
@@ -114,6 +144,7 @@ class TaskUpdate(Body):
     """
 
     read_only = READ_ONLY
+    other_names = names.MEMBERS
     # The defaults stand for nothing: what was not sent is not in `model_fields_set`.
     model_config = ConfigDict(json_schema_extra=without_defaults)
 
@@ -132,21 +163,26 @@ class TaskUpdate(Body):
 class Completion(Body):
     """`completed` set: that, however often it is sent; absent: the other of what it was."""
 
+    other_names = names.MEMBERS
     # Front ends send the whole task here.
     model_config = ConfigDict(extra="ignore")
 
     completed: bool | None = None
 
 
-class TaskQuery(Query):
+class TaskQuery(PageQuery):
     """Which tasks, in which order, how many. Filters given together must all hold.
 
-    `category`: a name, without regard to case. `due_before` and `due_after` exclude the day or instant that
-    they name. `search`: every word must occur in title or description, without regard to case.
-    `order`: by default the newest and the most urgent first, else ascending; what has no value comes last.
+    `status`: also `all`, `active` or `incomplete` (not completed), and `done`. `category`: a name, without
+    regard to case. `due_before` and `due_after` exclude the day or instant that they name. `search`: every
+    word must occur in title or description, without regard to case. `deleted`: those in the trash instead.
+    `sort_by`: with `-` before it, descending; `order`: by default the newest and the most urgent first, else
+    ascending; what has no value comes last.
     """
 
-    status: Status | None = None
+    other_names = names.PARAMETERS
+
+    status: Annotated[StatusFilter, BeforeValidator(_lowered)] | None = None
     completed: Flag | None = None
     priority: Priority | None = None
     category: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME)] | None = None
@@ -155,12 +191,19 @@ class TaskQuery(Query):
     due_before: When | None = None
     due_after: When | None = None
     search: Annotated[str, StringConstraints(max_length=MAX_SEARCH)] | None = None
-    sort_by: SortKey = "created_at"
-    order: Literal["asc", "desc"] | None = None
-    limit: Limit = MAX_PAGE
-    offset: Offset = 0
-    cursor: str | None = None
-    count: Flag = False
+    deleted: Flag = False
+    sort_by: Annotated[SortBy, BeforeValidator(_sort)] = "created_at"
+    order: Annotated[Literal["asc", "desc"], BeforeValidator(_lowered)] | None = None
+
+    @property
+    def sort(self) -> str:
+        """The name of the order."""
+        return self.sort_by.removeprefix("-")
+
+    @property
+    def direction(self) -> Literal["asc", "desc"] | None:
+        """The direction that was asked for; `order` says more than a `-`."""
+        return self.order or ("desc" if self.sort_by.startswith("-") else None)
 
 
 class TaskPublic(BaseModel):

@@ -3,7 +3,6 @@
 Task: T-020 · Spec: plan.md#tasks-api
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Uuid, and_, bindparam, case, func, null, or_, tuple_
 
-from todo_tasks.paging import Cursor, refuse_cursor
+from todo_tasks.cursors import Cursor
+from todo_tasks.folding import fold
 from todo_tasks.tasks import due_dates
 from todo_tasks.tasks.models import PRIORITIES, STATUSES, Task
 
@@ -22,28 +22,16 @@ def _itself(value: ColumnElement[Any]) -> ColumnElement[Any]:
     return value
 
 
-def _lower(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    return func.lower(value)
-
-
 def _rank(values: tuple[str, ...]) -> Callable[[ColumnElement[Any]], ColumnElement[Any]]:
     return lambda value: case({name: rank for rank, name in enumerate(values)}, value=value, else_=-1)
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("not text")
-    return value
+def _instant(value: str | float) -> datetime:
+    return due_dates.parse(str(value)).ends_at
 
 
-def _instant(value: object) -> datetime:
-    return due_dates.parse(_text(value)).ends_at
-
-
-def _number(value: object) -> float:
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("not a finite number")
-    return float(value)
+def _folded(value: str | float) -> str:
+    return fold(str(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +42,7 @@ class Sort:
 
     column: ColumnElement[Any]
     wire: str
-    read: Callable[[object], object]
+    read: Callable[[str | float], object]
     key: Callable[[ColumnElement[Any]], ColumnElement[Any]] = _itself
     descending: bool = False
     nullable: bool = False
@@ -79,13 +67,10 @@ class Sort:
         return or_(rest, key.is_(null())) if self.nullable else rest
 
     def position(self, cursor: Cursor) -> dict[str, object]:
-        """The parameters of `after`. Raises Problem 422 for a cursor whose value does not fit."""
-        if cursor.value is None and self.nullable:
+        """The parameters of `after`; without `after_value` where the row has no value."""
+        if cursor.value is None:
             return {"after_id": cursor.id}
-        try:
-            return {"after_id": cursor.id, "after_value": self.read(cursor.value)}
-        except ValueError:
-            refuse_cursor()
+        return {"after_id": cursor.id, "after_value": self.read(cursor.value)}
 
 
 SORTS = {
@@ -93,9 +78,9 @@ SORTS = {
     "updated_at": Sort(_task.updated_at, "updated_at", _instant, descending=True),
     "due_date": Sort(_task.due_at, "due_date", _instant, nullable=True),
     "completed_at": Sort(_task.completed_at, "completed_at", _instant, descending=True, nullable=True),
-    "priority": Sort(_task.priority, "priority", _text, key=_rank(PRIORITIES), descending=True),
-    "status": Sort(_task.status, "status", _text, key=_rank(STATUSES)),
-    "title": Sort(_task.title, "title", _text, key=_lower),
-    "position": Sort(_task.position, "position", _number),
+    "priority": Sort(_task.priority, "priority", str, key=_rank(PRIORITIES), descending=True),
+    "status": Sort(_task.status, "status", str, key=_rank(STATUSES)),
+    "title": Sort(func.coalesce(_task.title_key, _task.title), "title", _folded),
+    "position": Sort(_task.position, "position", float),
 }
 """Newest first is the default order, as most todo pages show it."""

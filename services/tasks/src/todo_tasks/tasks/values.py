@@ -3,14 +3,18 @@
 Task: T-020 · Spec: plan.md#tasks-api
 """
 
+import json
 from datetime import UTC, datetime
 
 from uuid6 import uuid7
 
-from todo_tasks.categories.models import name_key
+from todo_tasks import folding
 from todo_tasks.tasks.models import Status
+from todo_tasks.tasks.names import COMPLETED_BY_STATUS
 from todo_tasks.tasks.schemas import TaskCreate, TaskQuery, TaskUpdate
-from todo_tasks.tasks.statements import FILTERS, CategorySource, Change, Filter
+from todo_tasks.tasks.lists import FILTERS, Filter, Shape
+from todo_tasks.tasks.sorting import SORTS
+from todo_tasks.tasks.statements import CategorySource, Change
 
 Values = dict[str, object]
 
@@ -26,7 +30,9 @@ def of_new(task: TaskCreate, user_id: str) -> tuple[CategorySource, Values]:
         "user_id": user_id,
         "id": uuid7(),
         "title": task.title,
+        "title_key": folding.key(task.title),
         "description": task.description,
+        "description_key": folding.key(task.description),
         "status": status,
         "completed_at": now if status == "completed" else None,
         "priority": task.priority or DEFAULT_PRIORITY,
@@ -66,6 +72,10 @@ def of_change(task: TaskUpdate) -> tuple[frozenset[Change], Values]:
         if name in sent:
             changes.add(name)
             values[name] = value
+    if "title" in sent:
+        values["title_key"] = folding.key(task.title)
+    if "description" in sent:
+        values["description_key"] = folding.key(task.description)
     if "due_date" in sent:
         changes.add("due_date")
         values["due_date"] = task.due_date and task.due_date.text
@@ -77,27 +87,37 @@ def of_change(task: TaskUpdate) -> tuple[frozenset[Change], Values]:
     return frozenset(changes), values
 
 
-def of_query(query: TaskQuery) -> tuple[frozenset[Filter], Values]:
-    """The filters of a list that are in use, and their parameters, which have the filters' names."""
+def of_query(query: TaskQuery, user_id: str) -> tuple[Shape, Values, bytes]:
+    """The statement of a list, the parameters of its filters, which have the filters' names, and what a
+    cursor of this list is bound to.
+    """
+    words = folding.fold(query.search or "").split()
+    is_word = query.status in COMPLETED_BY_STATUS
     asked: dict[Filter, object] = {
-        "status": query.status,
+        "status": None if is_word else query.status,
+        "completed_by_status": COMPLETED_BY_STATUS[query.status] if query.status and is_word else None,
         "completed": query.completed,
         "priority": query.priority,
-        "category_key": query.category and name_key(query.category),
+        "category_key": query.category and folding.fold(query.category),
         "category_id": query.category_id,
         "tag": query.tag,
         "due_before": query.due_before and query.due_before.starts_at,
         "due_after": query.due_after and query.due_after.ends_at,
-        "words": [f"%{word.translate(_LIKE)}%" for word in (query.search or "").split()] or None,
+        "words": [f"%{word.translate(_LIKE)}%" for word in words] or None,
     }
     filters = frozenset(name for name in FILTERS if asked[name] is not None)
-    return filters, {name: asked[name] for name in filters}
+    parameters: Values = {str(name): asked[name] for name in filters}
+    sort = SORTS[query.sort]
+    descending = sort.descending if query.direction is None else query.direction == "desc"
+    shape = Shape(filters, query.sort, descending, counted=query.count, deleted=query.deleted)
+    bound = [user_id, "tasks", query.sort, descending, query.deleted, sorted(parameters.items())]
+    return shape, parameters, json.dumps(bound, default=str).encode()
 
 
 def _category(name: str, now: datetime) -> Values:
     return {
         "new_category_id": uuid7(),
         "category_name": name,
-        "category_key": name_key(name),
+        "category_key": folding.fold(name),
         "category_at": now,
     }
