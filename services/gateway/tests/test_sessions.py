@@ -1,4 +1,7 @@
-"""A browser with only Better Auth's cookie, served where SESSION_EXCHANGE is on."""
+"""A browser with only Better Auth's cookie, served where SESSION_EXCHANGE is on.
+
+Task: T-048 · Spec: plan.md#session-exchange
+"""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any

@@ -152,7 +152,14 @@ class Route(BaseModel):
 
 def tasks(addresses: tuple[str, ...]) -> Route:
     """The route of the tasks service, where there is no file."""
-    return Route(prefix="/api", upstream=addresses, tasks=True, openapi="/openapi.json", health="/readyz")
+    return Route(
+        prefix="/api",
+        upstream=addresses,
+        tasks=True,
+        openapi="/openapi.json",
+        health="/readyz",
+        idempotency_keys=True,
+    )
 
 
 def read(file: Path) -> tuple[Route, ...]:

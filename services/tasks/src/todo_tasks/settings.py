@@ -61,6 +61,8 @@ class TasksSettings(DatabaseSettings):
     tasks_metrics_host: str = "127.0.0.1"
     tasks_metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    drain_delay: Annotated[float, Field(ge=0)] = 0
+    drain_timeout: Annotated[float, Field(gt=0)] = 10
     require_if_match: Switch = False
     trash_days: Annotated[int, Field(ge=1, le=36_500)] = 30
     idempotency_hours: Annotated[int, Field(ge=24, le=87_600)] = 24
