@@ -46,7 +46,7 @@ def create_app(
     verifier: Verifier | None = None,
     access_line: access.AccessLine = access.logged,
     registry: CollectorRegistry | None = None,
-) -> FastAPI:
+) -> ASGIApp:
     """The gateway as an ASGI application.
 
     `verifier`: another than the settings', in tests. `access_line`: writes the access line. `registry`: where
@@ -137,33 +137,31 @@ def create_app(
         for route in configured.routes
         if route.openapi is not None
     ]
-    app = FastAPI(
+    own = FastAPI(
         title="Todo API",
         openapi_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
-        middleware=[
-            Middleware(
-                Requests,
-                route_of=templates.of(configured.routes),
-                access=access_line,
-                observer=http_metrics,
-                timing=configured.env != "production",
-            ),
-            Middleware(Cors, origins=configured.cors_origins),
-            Middleware(Problems),
-            Middleware(ClientAddress, trusted=configured.proxies),
-            Middleware(Edge, limits=_sizes(configured), body_bytes_of=_body_bytes_of(configured)),
-            Middleware(RateLimits, quotas=by_address, of=limits.address, exempt=HEALTH, refused=refused),
-            Middleware(Dispatch, routes=configured.routes, services=overload),
-        ],
+        middleware=[Middleware(Problems)],  # before the framework answers 500 in its own way
         routes=[*health.routes(missing), *openapi.routes(openapi.Document(sources, minter))],
     )
-    problems.install(app)
-    return app
+    problems.install(own)
+    # Around the framework and not within it, since its own layers would cost every forwarded request as well.
+    app: ASGIApp = Dispatch(own, routes=configured.routes, services=overload)
+    app = RateLimits(app, by_address, limits.address, exempt=HEALTH, refused=refused)
+    app = Edge(app, _sizes(configured), _body_bytes_of(configured))
+    app = ClientAddress(app, configured.proxies)
+    app = Cors(Problems(app), configured.cors_origins)
+    return Requests(
+        app,
+        route_of=templates.of(configured.routes),
+        access=access_line,
+        observer=http_metrics,
+        timing=configured.env != "production",
+    )
 
 
-def from_environment() -> FastAPI:
+def from_environment() -> ASGIApp:
     """For a server that makes the application itself, once in each of its processes."""
     configured = settings.load(GatewaySettings)
     is_production = configured.env == "production"
