@@ -83,3 +83,11 @@ def test_every_criterion_of_the_specification_names_a_test_that_exists() -> None
     assert len({number for number, _ in criteria}) == len(criteria)
     assert len(re.findall(r"^- A-\d{3} ", SPECIFICATION, re.MULTILINE)) == len(criteria)
     assert [name for _, name in criteria if f"def {name}(" not in tests] == []
+
+
+def test_every_test_that_the_threat_model_names_exists() -> None:
+    """Task: T-050 · Spec: plan.md#threat-model"""
+    tests = "\n".join(path.read_text() for path in CODE if path.name.startswith("test_"))
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "threat-model.md").read_text()))
+    assert len(named) > 40
+    assert {name for name in named if f"def {name}(" not in tests} == set()
