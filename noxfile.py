@@ -20,9 +20,9 @@ ROOT = Path(__file__).parent
 LOCK = "requirements.lock"
 AUTH, SERVICE, GATEWAY, TASKS, STACK = (
     "libs/auth[fastapi]",
-    "libs/service",
-    "services/gateway",
-    "services/tasks",
+    "libs/service[otel]",
+    "services/gateway[otel]",
+    "services/tasks[otel]",
     "stack",
 )
 BENCH = "bench"

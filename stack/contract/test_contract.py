@@ -17,6 +17,14 @@ import pytest
 from todo_stack.accounts import Accounts
 from todo_stack.background import Running, running
 
+NOT_JUDGED = {
+    # A refused OPTIONS names what the gateway lets through; the resource behind is not asked.
+    "allow_header_conformance",
+    # Preconditions, keys used twice and ids of nobody's categories are refused, and no schema can say so.
+    "positive_data_acceptance",
+    # The answer to a repeated Idempotency-Key is the first one, whatever became of the resource since.
+    "ensure_resource_availability",
+}
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
@@ -58,7 +66,8 @@ def test_every_operation_keeps_what_the_document_says(stack: Running, users: Pat
     command = [
         *(sys.executable, "-m", "schemathesis.cli", f"--config-file={CONFIG}", "run"),
         f"{stack.gateway_url}/openapi.json",
-        *("--checks=all", "--continue-on-failure", "--generation-deterministic", "--no-color"),
+        *("--checks=all", f"--exclude-checks={','.join(sorted(NOT_JUDGED))}"),
+        *("--continue-on-failure", "--generation-deterministic", "--no-color"),
         # NUL is no character of a text here (422), which JSON Schema has no word for.
         "--generation-allow-x00=false",
         f"--max-examples={os.environ.get('CONTRACT_EXAMPLES', '30')}",
@@ -71,5 +80,5 @@ def test_every_operation_keeps_what_the_document_says(stack: Running, users: Pat
         text=True,
         check=False,
     )
-    print(run.stdout[-20_000:], run.stderr[-2_000:])
+    print(run.stdout[:20_000], run.stdout[-4_000:], run.stderr[-2_000:])
     assert run.returncode == 0

@@ -15,6 +15,7 @@ from todo_auth import IdentityVerifier, Verifier
 from todo_auth.testing import Issuer
 from todo_gateway.app import create_app
 from todo_gateway.settings import GatewaySettings
+from todo_service.tracing.spans import Tracing
 
 SECRET = "the identity secret of these tests and long enough"
 ORIGIN = "http://localhost:3000"
@@ -133,10 +134,14 @@ def settings(**changes: Any) -> GatewaySettings:
 
 @asynccontextmanager
 async def gateway_to(
-    url: str, issuer: Issuer, registry: CollectorRegistry | None = None, **changes: Any
+    url: str,
+    issuer: Issuer,
+    registry: CollectorRegistry | None = None,
+    traces: Tracing | None = None,
+    **changes: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     configured = settings(tasks_url=url, **changes)
-    app = create_app(configured, verifier=Verifier(issuer.trusted()), registry=registry)
+    app = create_app(configured, verifier=Verifier(issuer.trusted()), registry=registry, traces=traces)
     async with listening(app) as address, httpx.AsyncClient(base_url=address) as http:
         yield http
 

@@ -1,30 +1,20 @@
 """One trace from a browser's span through the gateway to the service behind, on real sockets."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
-from starlette.types import ASGIApp, Receive, Scope, Send
-from todo_auth import Authenticate, IdentityMinter, Verifier
 from todo_auth.testing import Issuer
-from todo_gateway.forward import Forward
-from todo_gateway.upstream import Balance
-from todo_gateway.upstream.traced import TracedPool
 from todo_service import tracing
-from todo_service.problems import Problems
-from todo_service.requests import Requests
-from todo_service.tracing.server import Traces
 from todo_service.tracing.spans import Tracing
 from todo_service.tracing.testing import Collector, attributes, collecting
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
 BROWSER = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "browser=1"}
-
-Serving = Callable[[ASGIApp], AbstractAsyncContextManager[str]]
 
 
 @pytest.fixture
@@ -46,30 +36,18 @@ async def traces(collector: Collector) -> AsyncIterator[Tracing]:
 
 
 @pytest.fixture
-async def gateway(traces: Tracing, serving: Serving, issuer: Issuer) -> AsyncIterator[Callable[..., Any]]:
-    """Serves what a gateway does with a request, in front of the addresses given; gives a client of it."""
+async def gateway(
+    traces: Tracing, make_gateway: Callable[..., Any], issuer: Issuer
+) -> AsyncIterator[Callable[..., Any]]:
+    """Serves a gateway before the addresses given; gives a client of it."""
     async with AsyncExitStack() as stack:
 
         async def start(*addresses: str) -> httpx.AsyncClient:
-            pools = [TracedPool(address, tracing=traces, max_connections=4) for address in addresses]
-            balance = Balance(pools, health_path=None)
-            stack.push_async_callback(balance.aclose)
-            minter = IdentityMinter(["the identity secret of these tests and long enough"])
-            verifier = await stack.enter_async_context(Verifier(issuer.trusted()))
-            app: ASGIApp = Authenticate(Forward(balance, minter), verifier.authenticate)
-            app = Requests(Traces(Problems(app), traces, route_of=lambda _: "/api/tasks"))
-            url = await stack.enter_async_context(serving(without_lifespan(app)))
-            return await stack.enter_async_context(httpx.AsyncClient(base_url=url))
+            made = make_gateway(",".join(addresses), issuer, traces=traces)
+            client: httpx.AsyncClient = await stack.enter_async_context(made)
+            return client
 
         yield start
-
-
-def without_lifespan(app: ASGIApp) -> ASGIApp:
-    async def http_only(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await app(scope, receive, send)
-
-    return http_only
 
 
 async def test_a_browsers_trace_goes_through_the_gateway_to_the_service(

@@ -22,13 +22,15 @@ def logged(scope: Scope, route: str, status: int, seconds: float) -> None:
         return
     state = scope["state"]
     upstream_s = state.get("upstream_s")
+    trace_id = state.get("trace_id")
     _log.info(
-        "%s %s %s %.1fms%s",
+        "%s %s %s %.1fms%s%s",
         scope["method"],
         scope["path"],
         status or "no answer",
         seconds * 1000,
         "" if upstream_s is None else f" (upstream {upstream_s * 1000:.1f}ms)",
+        "" if trace_id is None else f" trace {trace_id}",
         extra={
             "request_id": state["request_id"],
             "method": scope["method"],

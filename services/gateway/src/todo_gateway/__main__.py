@@ -7,7 +7,7 @@ import argparse
 from contextlib import nullcontext
 from functools import partial
 
-from todo_service import logs, metrics, server, settings
+from todo_service import logs, metrics, server, settings, tracing
 
 from todo_gateway import framing, seeds
 from todo_gateway.settings import GatewaySettings
@@ -24,6 +24,7 @@ def main() -> None:
     command = parser.parse_args().command
     try:
         configured = settings.load(GatewaySettings)
+        tracing.check()
         logs.configure(configured.log_level, as_json=configured.env == "production")
         if command == "serve":
             _serve(configured)

@@ -1,9 +1,9 @@
 """Composes the gateway: middleware in order, routes, lifespan.
 
-A request walks down: Requests (id, access line, metrics) → Cors → Problems (errors become answers) →
-ClientAddress → Edge (limits, stripping) → RateLimits by address → Dispatch. What is a service's goes to
-Overload → FailureLimits → Authenticate (who is it?) → RateLimits by user → Claims (where a route asks for
-some) → Forward; the rest to a route of the framework.
+A request walks down: Requests (id, access line, metrics) → Traces (where there are any) → Cors → Problems
+(errors become answers) → ClientAddress → Edge (limits, stripping) → RateLimits by address → Dispatch. What is
+a service's goes to Overload → FailureLimits → Authenticate (who is it?) → RateLimits by user → Claims (where
+a route asks for some) → Forward; the rest to a route of the framework.
 
 Task: T-026 · Spec: plan.md#gateway-app
 """
@@ -19,10 +19,12 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 from todo_auth import Authenticate, IdentityMinter, Verifier
-from todo_service import access, health, logs, problems, settings
+from todo_service import access, health, logs, problems, settings, tracing
 from todo_service.metrics import HttpMetrics, watch
 from todo_service.problems import Problems
 from todo_service.requests import HEALTH, Requests
+from todo_service.tracing.server import Traces
+from todo_service.tracing.spans import Tracing
 
 from todo_gateway import limits, openapi, seeds, templates
 from todo_gateway.client_address import ClientAddress
@@ -38,6 +40,7 @@ from todo_gateway.routes import Route, match
 from todo_gateway.settings import GatewaySettings
 from todo_gateway.shared import Sharing
 from todo_gateway.upstream import Balance, Pool
+from todo_gateway.upstream.traced import TracedPool
 
 
 def create_app(
@@ -46,11 +49,12 @@ def create_app(
     verifier: Verifier | None = None,
     access_line: access.AccessLine = access.logged,
     registry: CollectorRegistry | None = None,
+    traces: Tracing | None = None,
 ) -> ASGIApp:
     """The gateway as an ASGI application.
 
     `verifier`: another than the settings', in tests. `access_line`: writes the access line. `registry`: where
-    the metrics are kept; None: nothing is measured.
+    the metrics are kept; None: nothing is measured. `traces`: what spans are made with; None: there are none.
     """
     verifier = verifier or configured.verifier()
     exchange = configured.exchange(verifier)
@@ -68,7 +72,7 @@ def create_app(
     by_address = counted(configured.address_rate_limit, "address")
     by_failure = counted(configured.auth_failure_rate_limit, "auth-failures")
     by_user = counted(configured.rate_limit, "user")
-    balances = {route.prefix: _balance(configured, route, own_metrics) for route in configured.routes}
+    balances = {route.prefix: _balance(configured, route, own_metrics, traces) for route in configured.routes}
 
     def door(route: Route) -> ASGIApp:
         """What stands before a service: who is it, may they, how often."""
@@ -100,6 +104,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            if traces is not None:
+                stack.push_async_callback(traces.aclose)  # last of all
             for balance in balances.values():
                 stack.push_async_callback(balance.aclose)
             if (kept := seeds.file()) is not None:
@@ -152,9 +158,12 @@ def create_app(
     app = Edge(app, _sizes(configured), _body_bytes_of(configured))
     app = ClientAddress(app, configured.proxies)
     app = Cors(Problems(app), configured.cors_origins)
+    route_of = templates.of(configured.routes)
+    if traces is not None:
+        app = Traces(app, traces, route_of=route_of)
     return Requests(
         app,
-        route_of=templates.of(configured.routes),
+        route_of=route_of,
         access=access_line,
         observer=http_metrics,
         timing=configured.env != "production",
@@ -170,15 +179,19 @@ def from_environment() -> ASGIApp:
         configured,
         access_line=access.JsonLines(lines.write) if is_production else access.logged,
         registry=None if configured.gateway_metrics_port is None else REGISTRY,
+        traces=tracing.from_environment("todo-gateway", is_edge=True),
     )
 
 
-def _balance(configured: GatewaySettings, route: Route, metrics: GatewayMetrics | None) -> Balance:
+def _balance(
+    configured: GatewaySettings, route: Route, metrics: GatewayMetrics | None, traces: Tracing | None
+) -> Balance:
     """A service's addresses, with the route's own times where it has them."""
     timeout_s = route.timeout or configured.upstream_timeout
+    pool = Pool if traces is None else partial(TracedPool, tracing=traces)
     return Balance(
         [
-            Pool(address, max_connections=configured.max_upstream_connections, head_timeout_s=timeout_s)
+            pool(address, max_connections=configured.max_upstream_connections, head_timeout_s=timeout_s)
             for address in route.upstream
         ],
         timeout_s=timeout_s,

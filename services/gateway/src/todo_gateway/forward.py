@@ -80,6 +80,7 @@ _NOT_RETURNED = _HOP_BY_HOP | {
     b"x-powered-by",
 }
 _VIA = (b"via", b"1.1 todo-gateway")  # RFC 9110 §7.6.3: a gateway must
+_MOST_UNDER_WAY = 32
 
 _log = logging.getLogger(__name__)
 
@@ -123,11 +124,13 @@ class Forward:
 
     `read`: from the scope to the path that the upstream is asked for. `refusals`: which of 401 and 403 the
     upstream may say to the client; any other means that it refused the gateway. Without an identity in the
-    scope's state, none is passed on. It leaves in the state `upstream`, the address that answered, and
-    `upstream_s`, the seconds until it did.
+    scope's state, none is passed on. `max_under_way`: requests of one user, or of one address without an
+    identity, at a time; who sends or takes bodies slowly would otherwise hold every place and every
+    connection. It leaves in the state `upstream`, the address that answered, and `upstream_s`, the seconds
+    until it did.
 
-    Raises what `read` does, Problem 502 (no sound answer, or one that blames the gateway), 503 (not
-    reachable), 504 (too slow).
+    Raises what `read` does, Problem 429 (too many under way), 502 (no sound answer, or one that blames the
+    gateway), 503 (not reachable), 504 (too slow).
     """
 
     def __init__(
@@ -136,21 +139,42 @@ class Forward:
         minter: IdentityMinter,
         read: Callable[[Scope], str] = tasks_path,
         refusals: frozenset[int] = frozenset(),
+        max_under_way: int = _MOST_UNDER_WAY,
     ) -> None:
         self._upstream = upstream
         self._minter = minter
         self._read = read
         self._refusals = refusals
+        self._max_under_way = max_under_way
+        self._under_way: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Streams a large body either way; a small one goes in one piece."""
+        identity: Identity | None = scope["state"].get("identity")
+        who = scope["state"].get("client", "") if identity is None else identity.user_id
+        under_way = self._under_way.get(who, 0)
+        if under_way >= self._max_under_way:
+            raise Problem(
+                429,
+                "Too many of your requests are under way at the same time.",
+                code="too_many_under_way",
+                headers={"Retry-After": "1"},
+            )
+        self._under_way[who] = under_way + 1
+        try:
+            await self._forward(scope, receive, send, identity)
+        finally:
+            under_way = self._under_way.pop(who) - 1
+            if under_way:
+                self._under_way[who] = under_way
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send, identity: Identity | None) -> None:
         state = scope["state"]
         path = self._read(scope)
         if query := scope["query_string"]:
             path = f"{path}?{query.decode('latin-1')}"
         headers = end_to_end(scope["headers"], _KEPT_BACK)
         headers += [(b"x-request-id", request_id(scope).encode("ascii")), _VIA]
-        identity: Identity | None = state.get("identity")
         if identity is not None:
             headers += [
                 (USER_ID_HEADER, identity.user_id.encode("ascii")),

@@ -1,13 +1,18 @@
-"""A TCP proxy that misbehaves on demand, and gateways before an upstream, an issuer or a Redis behind it."""
+"""A TCP proxy that misbehaves on demand, and gateways before an upstream, an issuer or a Redis behind it.
+
+Task: T-051 · Spec: plan.md#faults
+"""
 
 import asyncio
 import os
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -16,6 +21,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 from todo_auth import Verifier
+from todo_auth.development import serving as serving_issuer
 from todo_auth.testing import Issuer
 from todo_gateway import app as composition
 from todo_gateway.settings import GatewaySettings
@@ -246,5 +252,55 @@ async def gateway(
 
         async def start(*origins: str, **options: Any) -> Gateway:
             return await stack.enter_async_context(entered(*origins, **options))
+
+        yield start
+
+
+@dataclass
+class Process:
+    """`todo-gateway serve`, ready."""
+
+    pid: int
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+async def process(issuer: Issuer, tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Process]]]:
+    """`await process(**environment)`: the gateway as a process of its own, behind the issuer on a port."""
+    async with AsyncExitStack() as stack:
+        issuer_url = stack.enter_context(serving_issuer(issuer))
+        log = stack.enter_context((tmp_path / "log").open("wb"))
+
+        async def start(**environment: str) -> Process:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+            running = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "todo_gateway", "serve"),
+                env={
+                    **inherited,
+                    "BETTER_AUTH_URL": issuer_url,
+                    "IDENTITY_SECRET": "the identity secret of these tests: long enough",
+                    "GATEWAY_PORT": str(port),
+                    **environment,
+                },
+                cwd=tmp_path,  # where there is no `.env` that it would read
+                stdout=log,
+                stderr=log,
+            )
+            stack.push_async_callback(running.wait)
+            stack.callback(running.kill)
+            made = Process(running.pid, port)
+            async with httpx.AsyncClient(base_url=made.url, trust_env=False) as http:
+                while True:
+                    assert running.returncode is None, (tmp_path / "log").read_text()
+                    with suppress(httpx.TransportError):
+                        if (await http.get("/healthz")).status_code == 200:
+                            return made
+                    await asyncio.sleep(0.02)
 
         yield start

@@ -113,6 +113,36 @@ async def test_equal_addresses_are_asked_in_turns(serve: Any, balance: Any) -> N
     assert set(answers) == {b"a", b"b", b"c"}
 
 
+async def test_an_address_that_says_goodbye_is_left_before_it_goes(serve: Any, balance: Any) -> None:
+    seen: list[bytes] = []
+
+    async def draining(peer: Any) -> None:
+        seen.append(await peer.head())
+        await peer.send(OK + b"connection: close\r\ncontent-length: 1\r\n\r\na")
+
+    clock = Clock(0)
+    two = balance(await serve(draining, draining), await serve(answering(b"b")), clock=clock)
+    answers = [await get(two, b"POST") for _ in range(8)]
+    assert (answers.count(b"a"), answers.count(b"b")) == (1, 7)
+    clock.moment += 5
+    answers = [await get(two, b"POST") for _ in range(8)]
+    assert (answers.count(b"a"), answers.count(b"b")) == (1, 7), "it is tried again after a while"
+    assert len(seen) == 2
+
+
+async def test_addresses_that_all_end_their_connections_are_asked_in_turns(serve: Any, balance: Any) -> None:
+    def ending(body: bytes) -> Callable[[Any], Awaitable[None]]:
+        async def script(peer: Any) -> None:
+            await peer.head()
+            await peer.send(OK + b"connection: close\r\ncontent-length: 1\r\n\r\n%b" % body)
+
+        return script
+
+    two = balance(await serve(*[ending(b"a")] * 4), await serve(*[ending(b"b")] * 4))
+    answers = [await get(two) for _ in range(8)]
+    assert (answers.count(b"a"), answers.count(b"b")) == (4, 4)
+
+
 async def test_the_address_with_the_fewest_requests_under_way_is_asked(serve: Any, balance: Any) -> None:
     several = balance(await serve(streaming), await serve(streaming))
     held = [await several.request(b"GET", b"/") for _ in range(4)]

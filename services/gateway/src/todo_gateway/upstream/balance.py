@@ -5,6 +5,7 @@ Task: T-043 · Spec: plan.md#balance
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ _REPEATED = (*_FAULTS, PoolTimeout)
 _AWAY = frozenset({502, 503, 504})  # a proxy or a service that says that it cannot serve
 _READY_FOR_S = 1.0  # that long one look at readiness is good for everybody who asks
 _PROBE_TIMEOUT_S = 2.0
+_LEAVING_S = 2.0  # that long an address is avoided that ends its connections: it may be about to go
 
 _log = logging.getLogger(__name__)
 
@@ -57,17 +59,20 @@ class AddressState:
 class _Address:
     pool: Pool
     breaker: Breaker
+    leaves_until: float = -math.inf
     probe: asyncio.TimerHandle | None = None
 
 
 class Balance:
     """One upstream behind the addresses of `pools`; to its callers it is a pool.
 
-    The address with the fewest requests under way is taken, equal ones in turns. `threshold` failures in a
-    row put an address out (`Breaker`); `health_path` is asked of it then, every 1 to 5 seconds, until it
-    answers below 500. Without such a path, and where no other address is left, single requests are the
-    trials. An answer of 502, 503 or 504 counts as a failure only while another address is in: the last one
-    goes out for what it does not answer at all. While all are out, requests fail at once with `Unavailable`.
+    The address with the fewest requests under way is taken, equal ones in turns; where there is another, none
+    that ended the connection behind its latest answer, as a server does that drains: a write that reaches it
+    at its very end would be lost. `threshold` failures in a row put an address out (`Breaker`); `health_path`
+    is asked of it then, every 1 to 5 seconds, until it answers below 500. Without such a path, and where no
+    other address is left, single requests are the trials. An answer of 502, 503 or 504 counts as a failure
+    only while another address is in: the last one goes out for what it does not answer at all. While all are
+    out, requests fail at once with `Unavailable`.
 
     A request whose answer has not begun is sent to another address, up to `MOST_TRIES` in all and within
     `budget`: always when it was not sent, else where it is repeatable (`retries.is_repeatable`) and its body
@@ -221,7 +226,8 @@ class Balance:
         ]
         closed = [address for address in in_turn if address.breaker.is_closed]
         if closed:
-            return min(closed, key=lambda address: address.pool.outstanding)
+            now = self._clock()
+            return min(closed, key=lambda address: (address.leaves_until > now, address.pool.outstanding))
         return next((address for address in in_turn if address.breaker.admit()), None)
 
     def _has_other(self, tried: Sequence[_Address]) -> bool:
@@ -251,6 +257,8 @@ class Balance:
                 method, target, headers, body, length=length, timeout_s=timeout_s
             )
             outcome = f"{response.status // 100}xx"
+            if response.body is not None:
+                address.leaves_until = self._clock() + _LEAVING_S if response.closes else -math.inf
             if response.status in _AWAY and self._has_other([address]):
                 self._fail(address, is_trial=is_trial)
             else:

@@ -15,10 +15,11 @@ class Response:
     `body` is the whole body where it is already there: always up to 64 KiB with a `content-length`, often
     otherwise. Else it is None, the connection stays lent to this answer, and `stream` gives the body. A
     caller must call `aclose` in either case; before the end of the body it closes the connection. `origin`:
-    the address that answered.
+    the address that answered. `closes`: the upstream ends the connection behind this answer, which is known
+    of whole ones only.
     """
 
-    __slots__ = ("status", "headers", "body", "origin", "_connection", "_release")
+    __slots__ = ("status", "headers", "body", "origin", "closes", "_connection", "_release")
 
     def __init__(
         self, answer: Answer, connection: Connection, release: Callable[[Connection], None], origin: str
@@ -27,6 +28,7 @@ class Response:
         self.headers = answer.headers
         self.body: bytes | None = None
         self.origin = origin
+        self.closes = answer.is_complete and not answer.keep_alive
         self._connection: Connection | None = None
         self._release = release
         if answer.is_complete:
