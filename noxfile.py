@@ -117,6 +117,34 @@ def contract(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """The long forms of the fault tests: a minute of restarts, slow clients, an upload of 1 GB."""
+    install(session, *EVERYTHING)
+    session.env.update({"RESTART_SECONDS": "60", "SLOW_SECONDS": "15", "UPLOAD_MIB": "1024"})
+    pytest(session, "-s", "services/gateway/tests/faults", "stack/tests/restarts")
+
+
+@nox.session
+def crash(session: nox.Session) -> None:
+    """Twenty rounds of writes while service, database and proxy are killed; `CRASH_ROUNDS`, `CRASH_SEED`."""
+    install(session, TASKS, AUTH, SERVICE, STACK)
+    session.env.setdefault("CRASH_ROUNDS", os.environ.get("CRASH_ROUNDS", "20"))
+    pytest(session, "-s", "services/tasks/tests/crash")
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Small changes to the verifier, in a copy, that its tests must notice (libs/auth/tests/MUTANTS.md)."""
+    install(session, AUTH, groups=("test", "mutants"))
+    copy = Path(session.create_tmp()).resolve() / "auth"
+    ignored = shutil.ignore_patterns("__pycache__", "mutants")
+    shutil.copytree("libs/auth", copy, ignore=ignored, dirs_exist_ok=True)
+    session.chdir(copy)
+    session.run("nice", "mutmut", "run", "--max-children", "2", *session.posargs, external=True)
+    session.run("mutmut", "results")
+
+
+@nox.session
 def specs(session: nox.Session) -> None:
     """Specification, tasks and code name each other."""
     install(session)
@@ -187,7 +215,7 @@ def lock(session: nox.Session) -> None:
     projects = [f"{package.partition('[')[0]}/pyproject.toml" for package in (*EVERYTHING, BENCH)]
     names = ("auth", "service", "gateway", "tasks", "stack", "bench")
     ours = [f"--no-emit-package=todo-{name}" for name in names]
-    groups = [f"--group={name}" for name in ("build", "test", "contract", "web", "lint", "types")]
+    groups = [f"--group={name}" for name in ("build", "test", "contract", "mutants", "web", "lint", "types")]
     compile_lock(session, LOCK, "--all-extras", *ours, *groups, *projects)
 
 

@@ -55,9 +55,7 @@ def users(stack: Running, directory: Path) -> Path:
     tokens = {name: asyncio.run(token(name)) for name in ("ann", "ben")}
     file = directory / "users.json"
     bearers = {name: [{"name": "Authorization", "value": f"Bearer {tokens[name]}"}] for name in tokens}
-    file.write_text(
-        json.dumps({"auth": [{"name": name, "fixedHeaders": bearers[name]} for name in bearers]})
-    )
+    file.write_text(json.dumps({"auth": [{"name": name, "fixedHeaders": bearers[name]} for name in bearers]}))
     return file
 
 

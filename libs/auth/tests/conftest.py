@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import Phase, settings
 from todo_auth import Verifier
 from todo_auth.testing import Clock, Issuer
 
@@ -13,6 +14,11 @@ REAL: dict[str, dict[str, Any]] = {
     path.stem: json.loads(path.read_text())
     for path in sorted(Path(__file__).with_name("data").glob("*.json"))
 }
+
+# For mutants: the same few examples each time, and no time spent on making a failing one smaller.
+settings.register_profile(
+    "mutants", settings.get_profile("ci"), max_examples=25, phases=[Phase.explicit, Phase.generate]
+)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from typing import Any
 
 import jwt
 import pytest
-from todo_auth import CredentialsMissing, IdentityMinter, IdentityVerifier, Verifier, errors
+from todo_auth import CredentialsMissing, IdentityMinter, IdentityVerifier, Verifier, errors, jws
 from todo_auth.identity import RawHeaders
 from todo_auth.testing import Clock, Issuer
 
@@ -52,6 +52,26 @@ def test_what_is_minted_is_a_transaction_token_that_verifies(
     assert payload == claims(clock, txn=payload["txn"])
     identity = at_the_door.verify(token, "ann")
     assert (identity.user_id, identity.expires_at) == ("ann", clock.moment + 60)
+    assert (identity.issuer, identity.claims) == ("todo-gateway", payload)
+
+
+def test_a_minted_token_is_as_short_as_json_can_be_and_no_two_have_one_id(minter: IdentityMinter) -> None:
+    transactions = set()
+    for user in ("ann", "bob"):
+        header, payload, _ = minter.mint(user).split(".")
+        assert b" " not in jws.decode(header, "header") + jws.decode(payload, "payload")
+        transactions.add(json.loads(jws.decode(payload, "payload"))["txn"])
+    assert [len(jws.decode(transaction, "txn")) for transaction in transactions] == [16, 16]
+
+
+def test_a_token_lives_a_second_at_least_and_a_minute_at_most(clock: Clock) -> None:
+    for lifetime_s in (1, 60):
+        token = IdentityMinter([NEW], lifetime_s=lifetime_s, now=clock).mint("ann")
+        door = IdentityVerifier([NEW], now=clock)
+        assert door.verify(token, "ann").expires_at == clock.moment + lifetime_s
+    for lifetime_s in (0, 61):
+        with pytest.raises(ValueError, match="1 to 60"):
+            IdentityMinter([NEW], lifetime_s=lifetime_s)
 
 
 def test_a_minted_token_is_reused_for_half_of_its_life(minter: IdentityMinter, clock: Clock) -> None:
@@ -69,6 +89,33 @@ def test_what_is_remembered_is_bounded(clock: Clock) -> None:
     minter.mint("eve")
     assert minter.mint("bob") == second
     assert minter.mint("ann") != first
+    door = IdentityVerifier([NEW], remembered=2, now=clock)
+    tokens = {name: IdentityMinter([NEW], now=clock).mint(name) for name in ("ann", "bob", "eve")}
+    identities = {name: door.verify(token, name) for name, token in tokens.items()}
+    for name in ("eve", "bob"):
+        assert door.verify(tokens[name], name) is identities[name]
+    assert door.verify(tokens["ann"], "ann") is not identities["ann"]
+
+
+def test_one_may_be_all_that_is_remembered(clock: Clock) -> None:
+    minter, door = IdentityMinter([NEW], remembered=1, now=clock), IdentityVerifier(
+        [NEW], remembered=1, now=clock
+    )
+    token = minter.mint("ann")
+    assert minter.mint("ann") == token
+    assert door.verify(token, "ann") is door.verify(token, "ann")
+
+
+def test_who_was_minted_anew_is_not_the_oldest(clock: Clock) -> None:
+    minter = IdentityMinter([NEW], remembered=3, now=clock)
+    minter.mint("ann")
+    clock.moment += 20
+    minter.mint("bob")
+    clock.moment += 10
+    again = minter.mint("ann")
+    minter.mint("eve")
+    minter.mint("joe")
+    assert minter.mint("ann") == again
 
 
 def test_nothing_is_remembered_where_that_is_asked(clock: Clock) -> None:
@@ -125,6 +172,7 @@ REFUSED: list[tuple[dict[str, object], type[errors.AuthError]]] = [
     ({"exp": 10**400}, errors.TokenMalformed),
     ({"nbf": 1_800_000_031}, errors.TokenNotYetValid),
     ({"nbf": "now"}, errors.TokenMalformed),
+    ({"iat": 1_800_000_010, "exp": 1_800_000_010}, errors.LifetimeTooLong),
     ({"txn": None}, errors.TokenMalformed),
     ({"sub": None}, errors.SubjectInvalid),
     ({"sub": "a b"}, errors.SubjectInvalid),
@@ -137,6 +185,23 @@ def test_a_well_signed_token_with_claims_that_do_not_hold_is_refused(
 ) -> None:
     with pytest.raises(error):
         at_the_door.verify(sign(claims(clock, **changes)), "ann")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": 1_800_000_001},
+        {"iat": 1_800_000_030, "exp": 1_800_000_090},
+        {"nbf": 1_800_000_030},
+        {"iat": 1_799_999_941, "exp": 1_800_000_001},
+        {"sub": "a" * 255},
+    ],
+)
+def test_claims_at_the_edge_of_what_holds_are_accepted(
+    changes: dict[str, object], at_the_door: IdentityVerifier, clock: Clock
+) -> None:
+    made = claims(clock, **changes)
+    assert at_the_door.verify(sign(made), made["sub"]).user_id == made["sub"]
 
 
 @pytest.mark.parametrize("typ", [None, "JWT", "at+jwt"])
@@ -184,6 +249,12 @@ def test_secrets_that_are_missing_or_short_are_refused(secrets: list[str]) -> No
         with pytest.raises(ValueError, match="secret") as caught:
             kind(secrets)
         assert "short" not in str(caught.value)
+
+
+def test_a_secret_of_32_bytes_is_enough(clock: Clock) -> None:
+    secret = "é" * 16
+    token = IdentityMinter([secret], now=clock).mint("ann")
+    assert IdentityVerifier([secret], now=clock).verify(token, "ann").user_id == "ann"
 
 
 def test_a_user_id_that_cannot_be_a_header_is_never_minted(minter: IdentityMinter) -> None:

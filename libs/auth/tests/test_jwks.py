@@ -3,14 +3,20 @@
 import asyncio
 import gzip
 import json
+import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
-from todo_auth import KeysUnavailable, KeySet, TrustedIssuer, Verifier
+from jwt.algorithms import OKPAlgorithm
+from todo_auth import KeysUnavailable, KeySet, SeedRefused, TrustedIssuer, Verifier, jws
+from todo_auth.development import serving
 from todo_auth.errors import KeyUnknown
-from todo_auth.jwks import KeyRefused, SeedRefused, SigningKey, read_key_set
+from todo_auth.jwk import KeyRefused, SigningKey, read_key_set
+from todo_auth.key_document import MAX_KEY_SET_BYTES
 from todo_auth.testing import Clock, Issuer, IssuerKey
 
 
@@ -169,6 +175,72 @@ async def test_closing_while_a_fetch_runs_leaves_nothing_scheduled(issuer: Issue
     assert issuer.fetches == 1
 
 
+async def test_a_key_set_that_was_closed_fetches_again(issuer: Issuer, clock: Clock) -> None:
+    with serving(issuer) as url:
+        keys = KeySet(f"{url}/api/auth/jwks", now=clock, sleep=clock.sleep)
+        await keys.refresh()
+        issuer.gate = asyncio.Event()
+        waiting = [asyncio.ensure_future(keys.refresh()) for _ in range(2)]
+        await settle()
+        await keys.aclose()
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [KeysUnavailable] * 2
+        issuer.gate = None
+        clock.moment += 1
+        await keys.refresh()
+        assert (keys.age_s, keys.state.last_error) == (0, None)
+        await keys.aclose()
+
+
+async def test_a_key_set_that_was_closed_before_its_fetch_began_fetches_again(
+    issuer: Issuer, clock: Clock
+) -> None:
+    keys = key_set(issuer, clock)
+    keys.refresh_if_due()
+    await keys.aclose()
+    clock.moment += 1
+    assert (await keys.find(issuer.keys[0].kid, "EdDSA")).key_id == issuer.keys[0].kid
+    await keys.aclose()
+
+
+async def test_whoever_asks_while_a_fetch_runs_gets_one_that_begins_later(
+    issuer: Issuer, clock: Clock
+) -> None:
+    keys = key_set(issuer, clock)
+    started = clock.moment
+    issuer.gate = asyncio.Event()
+    waiting = [asyncio.ensure_future(keys.refresh()) for _ in range(3)]
+    await settle()
+    assert issuer.fetches == 1
+    clock.moment += 0.75
+    issuer.gate.set()
+    await asyncio.gather(*waiting)
+    assert issuer.fetches == 2, "one later fetch for both"
+    assert clock.moment == started + 1, "which waits no longer than it must"
+    await keys.aclose()
+
+
+async def test_a_key_that_comes_from_another_worker_meanwhile_is_found_though_the_issuer_fails(
+    issuer: Issuer, clock: Clock
+) -> None:
+    keys, other = key_set(issuer, clock, wall=clock), key_set(issuer, clock, wall=clock)
+    await keys.refresh()
+    clock.moment += 5
+    new = issuer.rotate()
+    await other.refresh()
+    exported = other.export()
+    assert exported is not None
+    issuer.gate = asyncio.Event()
+    waiting = asyncio.ensure_future(keys.find(new.kid, "EdDSA"))
+    await settle()
+    keys.seed(exported)
+    issuer.down = True
+    issuer.gate.set()
+    assert (await waiting).key_id == new.kid
+    await keys.aclose()
+    await other.aclose()
+
+
 async def test_an_empty_key_set_is_normal_and_the_first_key_is_found_later(
     issuer: Issuer, clock: Clock
 ) -> None:
@@ -224,8 +296,6 @@ LOW_ORDER = [
 
 @pytest.mark.parametrize("point", LOW_ORDER)
 def test_an_ed25519_key_of_small_order_is_refused(point: str) -> None:
-    from todo_auth import jws
-
     jwk = {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "a", "x": jws.encode(bytes.fromhex(point))}
     with pytest.raises(KeyRefused, match="small order"):
         SigningKey.from_jwk(jwk)
@@ -265,33 +335,43 @@ def test_a_document_that_is_no_key_set_is_refused(document: bytes) -> None:
         ({"Cache-Control": "no-store, no-cache"}, 240),
         ({"Cache-Control": "s-maxage=5, x-max-age=6"}, 240),
         ({"Cache-Control": "max-age=soon"}, 240),
+        ({"Cache-Control": "max-age=60", "Age": "soon"}, 60),
+        ({"Cache-Control": "max-age=60", "Age": "3600"}, 30),
+        ({"Age": "60"}, 240),
     ],
 )
+@pytest.mark.parametrize("jitter", [0.9, 1.0])
 async def test_max_age_moves_the_refresh_within_bounds(
-    answer: dict[str, str], due_s: float, issuer: Issuer, clock: Clock
+    answer: dict[str, str],
+    due_s: float,
+    jitter: float,
+    issuer: Issuer,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: {low: low, high: high}[jitter])
     transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=answer, json=issuer.jwks()))
     keys = KeySet("http://issuer.test/jwks", client=httpx.AsyncClient(transport=transport), now=clock)
     await keys.refresh()
-    clock.moment += due_s * 0.9 - 0.1
+    clock.moment += due_s * jitter - 0.5
     early = keys.is_due
-    clock.moment += due_s * 0.1 + 0.1
+    clock.moment += 0.5
     assert (early, keys.is_due) == (False, True)
     await keys.aclose()
 
 
 async def test_a_compressed_key_set_is_neither_asked_for_nor_unpacked(issuer: Issuer) -> None:
-    asked: list[str] = []
+    asked: list[list[str]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.headers["Accept-Encoding"])
+        asked.append([request.headers[name] for name in ("Accept", "Accept-Encoding", "Cache-Control")])
         body = gzip.compress(json.dumps(issuer.jwks()).encode())
         return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(body))
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     keys = KeySet("http://issuer.test/jwks", client=client)
     await keys.refresh()
-    assert asked == ["identity"]
+    assert asked == [["application/json", "identity", "no-cache"]]
     assert keys.state.last_error == "ValueError: it is compressed, which was not asked for"
     await keys.aclose()
 
@@ -306,6 +386,9 @@ async def test_literal_keys_serve_at_once_and_nothing_is_fetched(issuer: Issuer,
             with pytest.raises(KeyUnknown):
                 await verifier.verify(issuer.token(header={"kid": "another"}))
         assert keys.state.fetches == 0
+        assert (keys.url, keys.export()) == ("", None)
+        keys.refresh_if_due()
+        assert keys.state.fetches == 0
     with pytest.raises(ValueError, match="no key"):
         KeySet.of([])
 
@@ -315,7 +398,9 @@ async def test_keys_in_a_file_are_read_again_when_a_token_names_a_new_one(
 ) -> None:
     path = tmp_path / "the keys #1.json"
     path.write_text(json.dumps(issuer.jwks()))
-    trusted = TrustedIssuer(issuer.base_url, frozenset({issuer.base_url}), KeySet.from_file(path))
+    address = KeySet.from_file(path).url
+    keys = KeySet(address, now=clock, sleep=clock.sleep)
+    trusted = TrustedIssuer(issuer.base_url, frozenset({issuer.base_url}), keys)
     async with Verifier(trusted, now=clock) as verifier:
         old, new = issuer.keys[0], issuer.rotate()
         assert (await verifier.verify(issuer.token("ann", key=old))).user_id == "ann"
@@ -323,14 +408,48 @@ async def test_keys_in_a_file_are_read_again_when_a_token_names_a_new_one(
         assert (await verifier.verify(issuer.token("bob", key=new))).user_id == "bob"
 
 
-async def test_a_file_that_is_missing_or_too_large_makes_tokens_unjudged(tmp_path: Path) -> None:
-    large = tmp_path / "large.json"
-    large.write_text(" " * 600_000)
-    for path in (large, tmp_path / "missing.json"):
+async def test_a_file_that_is_missing_or_too_large_makes_tokens_unjudged(
+    issuer: Issuer, tmp_path: Path
+) -> None:
+    document = json.dumps(issuer.jwks()).encode()
+    large, largest, missing = (tmp_path / name for name in ("large.json", "largest.json", "missing.json"))
+    large.write_bytes(document.ljust(MAX_KEY_SET_BYTES + 1))
+    largest.write_bytes(document.ljust(MAX_KEY_SET_BYTES))
+    for path, error in ((large, "ValueError: more than"), (missing, "FileNotFoundError:")):
         keys = KeySet.from_file(path)
         with pytest.raises(KeysUnavailable):
             await keys.find("a", "EdDSA")
+        assert (keys.state.last_error or "").startswith(error)
         await keys.aclose()
+    keys = KeySet.from_file(largest)
+    assert (await keys.find(issuer.keys[0].kid, "EdDSA")).key_id == issuer.keys[0].kid
+    await keys.aclose()
+
+
+async def test_of_a_file_that_is_too_large_no_more_is_read_than_shows_it(tmp_path: Path) -> None:
+    path = tmp_path / "huge.json"
+    with path.open("wb") as file:
+        file.truncate(64 * MAX_KEY_SET_BYTES)
+    tracemalloc.start()
+    try:
+        keys = KeySet.from_file(path)
+        await keys.start()
+        assert tracemalloc.get_traced_memory()[1] < 8 * MAX_KEY_SET_BYTES
+    finally:
+        tracemalloc.stop()
+    assert not keys.is_usable
+    await keys.aclose()
+
+
+async def test_a_refresh_begins_only_when_it_is_due(issuer: Issuer, clock: Clock) -> None:
+    keys = key_set(issuer, clock)
+    await keys.refresh()
+    for passed_s, fetches in ((0, 1), (240, 2)):
+        clock.moment += passed_s
+        keys.refresh_if_due()
+        await settle()
+        assert issuer.fetches == fetches
+    await keys.aclose()
 
 
 async def test_a_new_worker_starts_warm_with_anothers_keys_as_old_as_they_are(
@@ -346,7 +465,7 @@ async def test_a_new_worker_starts_warm_with_anothers_keys_as_old_as_they_are(
     issuer.down = True
     second = key_set(issuer, clock, wall=clock)
     second.seed(exported)
-    assert second.age_s == pytest.approx(140)
+    assert (second.age_s, second.is_due) == (140, False)
     await second.start()
     assert issuer.fetches == 1, "nobody waits for the issuer"
     assert (await second.find(issuer.keys[0].kid, "EdDSA")).key_id == issuer.keys[0].kid
@@ -356,6 +475,7 @@ async def test_a_new_worker_starts_warm_with_anothers_keys_as_old_as_they_are(
     last = second.is_usable
     clock.moment += 1
     assert (last, second.is_usable) == (True, False), "they live no longer than there"
+    assert second.export() is None, "and are not handed on"
     await first.aclose()
     await second.aclose()
 
@@ -382,9 +502,37 @@ async def test_a_seed_that_cannot_be_believed_is_refused_and_changes_nothing(
         keys.seed(b"\xff")
     assert keys.state.keys == 0
     await keys.refresh()
-    with pytest.raises(SeedRefused, match="newer"):
-        keys.seed(json.dumps({**good, "fetched_at": clock.moment - 1}).encode())
+    for moment in (clock.moment - 1, clock.moment):
+        with pytest.raises(SeedRefused, match="newer"):
+            keys.seed(json.dumps({**good, "fetched_at": moment}).encode())
     await keys.aclose()
+
+
+@pytest.mark.parametrize(("offset_s", "age_s"), [(30, 0), (0, 0), (-0.5, 0.5), (-24 * 3600, 24 * 3600)])
+def test_a_seed_at_the_edge_of_what_is_believed_is_taken(
+    offset_s: float, age_s: float, issuer: Issuer, clock: Clock
+) -> None:
+    keys = key_set(issuer, clock, wall=clock)
+    keys.seed(json.dumps({"url": keys.url, "fetched_at": clock.moment + offset_s, **issuer.jwks()}).encode())
+    assert (keys.state.keys, keys.is_usable, keys.age_s) == (1, True, age_s)
+    assert keys.is_due == (age_s > 240)
+    assert keys.peek(issuer.keys[0].kid, "EdDSA") is not None
+
+
+async def test_a_worker_that_starts_with_a_seed_that_is_due_fetches_in_the_background(
+    issuer: Issuer, clock: Clock
+) -> None:
+    starting, verifying = (key_set(issuer, clock, wall=clock) for _ in range(2))
+    seed = {"url": starting.url, "fetched_at": clock.moment - 240, **issuer.jwks()}
+    issuer.gate = asyncio.Event()
+    for keys in (starting, verifying):
+        keys.seed(json.dumps(seed).encode())
+    await starting.start()
+    assert verifying.known(issuer.keys[0].kid, "EdDSA") is not None
+    await settle()
+    assert [keys.state.fetches for keys in (starting, verifying)] == [1, 1]
+    await starting.aclose()
+    await verifying.aclose()
 
 
 async def test_how_the_key_set_stands_is_told(issuer: Issuer, clock: Clock) -> None:
@@ -436,7 +584,10 @@ def test_a_key_set_goes_on_in_another_event_loop(issuer: Issuer, clock: Clock) -
 
     asyncio.run(leave_a_fetch_behind())
     issuer.gate = None
-    clock.moment += 5
+    clock.moment += 3.5
+    early = keys.is_due
+    clock.moment += 0.5
+    assert (early, keys.is_due) == (False, True), "after a fetch's time limit and the interval"
     assert asyncio.run(keys.find(issuer.keys[0].kid, "EdDSA")).key_id == issuer.keys[0].kid
 
 
@@ -455,6 +606,18 @@ async def test_a_set_nested_too_deeply_is_no_answer(issuer: Issuer, clock: Clock
         await keys.find("a", "EdDSA")
     assert keys.state.last_error == "ValueError: nested too deeply"
     await keys.aclose()
+
+
+@pytest.mark.parametrize("error", [ValueError, jwt.InvalidKeyError])
+def test_a_signature_that_the_library_chokes_on_is_not_good(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choke(*_: object) -> bool:
+        raise error
+
+    key = SigningKey.from_jwk(IssuerKey().public_jwk)
+    monkeypatch.setattr(OKPAlgorithm, "verify", choke)
+    assert key.verifies(b"a.b", b"c") is False
 
 
 @pytest.mark.parametrize(

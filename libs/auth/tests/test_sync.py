@@ -1,5 +1,6 @@
 """The verifier for threads: the same judgement, and a thread of its own only for fetching."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from todo_auth import CredentialsMissing, InvalidRequest, KeysUnavailable, SyncVerifier, errors
+from todo_auth.sync import _LoopThread
 from todo_auth.testing import Clock, Issuer
 
 
@@ -39,6 +41,17 @@ def test_a_known_key_is_used_in_the_calling_thread(issuer: Issuer, sync_verifier
     assert not own_threads()
     assert sync_verifier.verify(issuer.token()).user_id == "ann"
     assert not own_threads()
+
+
+def test_keys_that_are_due_are_fetched_in_the_background_while_known_ones_serve(
+    issuer: Issuer, clock: Clock, sync_verifier: SyncVerifier
+) -> None:
+    clock.moment += 299
+    issuer.gate = asyncio.Event()
+    assert sync_verifier.verify(issuer.token()).user_id == "ann"
+    while issuer.fetches == 1:
+        threading.Event().wait(0.001)
+    assert [keys.state.fetches for keys in sync_verifier.key_sets] == [2]
 
 
 def test_a_key_that_appears_is_picked_up_and_a_withdrawn_one_is_dropped(
@@ -92,8 +105,6 @@ def test_credentials_come_from_raw_headers_or_a_wsgi_environment(
 
 
 def test_closing_tells_those_who_wait_and_ends_the_thread(issuer: Issuer, clock: Clock) -> None:
-    import asyncio
-
     issuer.gate = asyncio.Event()
     verifier = SyncVerifier(issuer.trusted(now=clock, sleep=clock.sleep), now=clock)
     with ThreadPoolExecutor(1) as pool:
@@ -109,6 +120,26 @@ def test_closing_tells_those_who_wait_and_ends_the_thread(issuer: Issuer, clock:
     assert verifier.verify(issuer.token()).user_id == "ann", "it begins anew where it is needed"
     verifier.close()
     verifier.close()
+
+
+def test_whatever_still_waits_in_the_thread_is_told_that_it_ends() -> None:
+    begun = threading.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async def nothing() -> None:
+        pass
+
+    background = _LoopThread()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(background.run, wait())
+        begun.wait()
+        background.stop(nothing)
+        with pytest.raises(KeysUnavailable, match="the verifier was closed"):
+            waiting.result()
+    assert not own_threads()
 
 
 FORKED = """

@@ -243,3 +243,18 @@ async def test_no_request_is_lost_while_each_of_two_is_restarted_under_load(star
         await asyncio.sleep(0.01)
     over = True
     await asyncio.gather(*clients)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_not_accepted_any_more_is_refused_at_once(workers: int, start: Start) -> None:
+    process = start(workers, timeout_s=600)
+    address = ("127.0.0.1", int(process.url.rsplit(":", 1)[1]))
+    with httpx.stream("GET", process.url + "/for-ever", timeout=30, trust_env=False) as answer:
+        next(answer.iter_raw())
+        process.signal(signal.SIGTERM)
+        with pytest.raises(ConnectionRefusedError):
+            while True:  # the runner's own limit ends this where it goes on
+                socket.create_connection(address).close()
+                time.sleep(0.02)
+    process.signal(signal.SIGTERM)
+    assert process.status() == 0

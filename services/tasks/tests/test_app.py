@@ -6,8 +6,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
+from prometheus_client import CollectorRegistry
 
 from todo_auth.identity import IdentityMinter
+from todo_tasks.app import shown
 
 
 @pytest.fixture
@@ -176,3 +178,12 @@ async def test_users_served_at_once_see_their_own(client_of: Callable[[str], Asy
     answers: list[httpx.Response] = await asyncio.gather(*(client.get("/api/tasks") for client in clients))
     for client, answer in zip(clients, answers, strict=True):
         assert [task["user_id"] for task in answer.json()] == [client.headers["x-user-id"]] * 4
+
+
+async def test_metrics_show_the_states_of_both_pools(app: FastAPI) -> None:
+    registry = CollectorRegistry()
+    shown(app.state.database, registry)()
+    samples = {tuple(sample.labels.values()) for metric in registry.collect() for sample in metric.samples}
+    assert samples == {
+        (pool, state) for pool in ("statements", "sessions") for state in ("size", "idle", "waiting")
+    }

@@ -11,15 +11,15 @@ import psycopg2
 import pytest
 from fastapi import FastAPI
 from httpx import AsyncClient
-from sqlalchemy import event, exc
 
 from todo_stack.postgres import Postgres
 from todo_tasks import schema
-from todo_tasks.database import Database, Unavailable
+from todo_tasks.database import Database, PoolState, Unavailable
 from todo_tasks.engine import make_engine
 from todo_tasks.migrations import HEAD
 from todo_tasks.settings import TasksSettings
 from todo_tasks.tasks import statements, stats, trash
+from todo_tasks.tasks import statements as tasks
 
 Execute = Callable[..., list[tuple[object, ...]]]
 SettingsOf = Callable[..., TasksSettings]
@@ -104,6 +104,124 @@ async def test_a_write_is_sent_once(settings: TasksSettings, monkeypatch: pytest
     await database.close()
 
 
+KEYED = {name: None for name in tasks.create("none", True).parameters} | {
+    "user_id": "ada",
+    "idempotency_key": "k",
+}
+
+
+@pytest.mark.parametrize("within", ["the statement", "its transaction"])
+async def test_a_write_that_may_be_repeated_is(
+    settings: TasksSettings, monkeypatch: pytest.MonkeyPatch, within: str
+) -> None:
+    database = Database(settings)
+    await database.open()
+    fetch, sent = asyncpg.Connection.fetch, 0
+
+    async def dying(self: asyncpg.Connection, text: str, *args: object) -> object:
+        nonlocal sent
+        sent += 1
+        if sent == 1:
+            self.terminate()
+            raise asyncpg.ConnectionDoesNotExistError("gone")
+        return await fetch(self, "SELECT 1 AS one")
+
+    monkeypatch.setattr(asyncpg.Connection, "fetch", dying)
+    lock_timeout_ms = 1_000 if within == "its transaction" else None
+    rows = await database.write(
+        tasks.create("none", True), KEYED, lock_timeout_ms=lock_timeout_ms, repeatable=True
+    )
+    assert (sent, rows[0]["one"]) == (2, 1)
+    sent = 0
+    with pytest.raises(Unavailable):
+        await database.write(tasks.create("none", True), KEYED, lock_timeout_ms=lock_timeout_ms)
+    assert sent == 1
+    await database.close()
+
+
+async def test_a_goodbye_that_has_just_been_read_is_a_lost_connection(
+    settings: TasksSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(settings)
+    await database.open()
+    fetch = asyncpg.Connection.fetch
+    errors = [asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")]
+
+    async def dying(self: asyncpg.Connection, *args: Any) -> object:
+        if errors:
+            raise errors.pop()
+        return await fetch(self, *args)
+
+    monkeypatch.setattr(asyncpg.Connection, "fetch", dying)
+    assert len(await database.read(stats.stats(), {"user_id": "ada", "now": None})) == 1
+    await database.close()
+
+
+async def test_connections_are_replaced_when_they_are_old(
+    url: str, settings_of: SettingsOf, execute: Execute
+) -> None:
+    database = Database(settings_of(url, database_pool_size=1, database_lifetime_s=3600))
+    await database.open()
+
+    async def backend() -> object:
+        async with database._opened().acquire() as connection:
+            return connection.get_server_pid()
+
+    await database.missing()
+    first = await backend()
+    await database.missing()
+    assert await backend() == first
+    async with database._opened().acquire() as connection:
+        connection._con.made_at -= 3601  # type: ignore[attr-defined]
+    await database.missing()
+    assert await backend() != first
+    await database.close()
+
+
+async def test_the_state_of_both_pools_can_be_read(url: str, settings_of: SettingsOf) -> None:
+    database = Database(settings_of(url, database_pool_size=2))
+    await database.open()
+    assert database.pool_state() == {"statements": PoolState(0, 0, 0), "sessions": PoolState(0, 0, 0)}
+    blocker = psycopg2.connect(url)
+    with blocker.cursor() as cursor:
+        cursor.execute("LOCK TABLE task")
+        values = {"user_id": "ada", "now": None}
+        reads = [asyncio.create_task(database.read(stats.stats(), values)) for _ in range(3)]
+        busy = PoolState(2, 0, 1)
+        async with asyncio.timeout(20):
+            while database.pool_state()["statements"] != busy:
+                await asyncio.sleep(0)
+        with database.sessions() as session:
+            session.connection()
+            assert database.pool_state()["sessions"] == PoolState(1, 0, 0)
+        assert database.pool_state()["sessions"] == PoolState(1, 1, 0)
+    blocker.rollback()
+    await asyncio.gather(*reads)
+    assert database.pool_state()["statements"] == PoolState(2, 2, 0)
+    blocker.close()
+    await database.close()
+
+
+async def test_a_compute_that_wakes_up_is_waited_for(
+    server: tuple[Postgres, ExitStack], settings_of: SettingsOf, serve: Serve, connect: Connect
+) -> None:
+    postgres, running = server
+    engine = make_engine(postgres.url, 5)
+    schema.upgrade(engine)
+    engine.dispose()
+    client = connect(await serve(settings_of(postgres.url, database_connect_timeout_s=30)))
+    assert await all_of_it(client) == WELL
+    await asyncio.to_thread(running.close)
+    category = "/api/categories/01a20e5d-d6bc-7550-8af4-da3e8cca6a93"
+    waiting = [
+        asyncio.create_task(client.get("/api/tasks")),
+        asyncio.create_task(client.post("/api/tasks", json={"title": "x"})),
+        asyncio.create_task(client.delete(category)),
+    ]
+    await asyncio.to_thread(running.enter_context, postgres)
+    assert [(await one).status_code for one in waiting] == [200, 201, 404]
+
+
 async def test_a_statement_that_takes_too_long_is_given_up_and_the_connection_kept(
     url: str, settings_of: SettingsOf, execute: Execute
 ) -> None:
@@ -173,25 +291,6 @@ async def test_statements_are_prepared_once_a_connection_or_not_at_all(
             "WHERE statement LIKE '%FROM task LEFT%' AND statement NOT LIKE '%pg_prepared%'"
         )
     assert (prepared > 0, query) == ((True, 1) if cache else (False, 0))
-
-
-@pytest.mark.parametrize("text", ["SSL SYSCALL error: Success", "SSL SYSCALL error: EOF detected"])
-def test_each_of_libpqs_words_for_a_closed_connection_is_recognised(url: str, text: str) -> None:
-    engine = make_engine(url, 5)
-    seen: list[bool] = []
-    event.listen(engine, "handle_error", lambda context: seen.append(context.is_disconnect))
-
-    class Cursor:
-        def execute(self, *_: object) -> None:
-            raise psycopg2.OperationalError(text)
-
-        def close(self) -> None: ...
-
-    with engine.connect() as connection:
-        with pytest.raises(exc.OperationalError):
-            connection._cursor_execute(Cursor(), "SELECT 1", ())  # type: ignore[arg-type]
-    assert seen == [True]
-    engine.dispose()
 
 
 async def test_a_database_that_refuses_connections_is_503_and_not_ready(
@@ -276,3 +375,42 @@ async def test_a_schema_that_does_not_fit_is_not_ready_and_a_newer_one_later_is(
     assert (await client.get("/readyz")).status_code == 200
     execute(empty_url, "UPDATE todo_tasks_version SET version_num = '9999'")
     assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_backend_that_is_killed_in_flight_costs_a_write_its_answer_and_a_read_nothing(
+    app: FastAPI, client: AsyncClient, url: str, execute: Execute
+) -> None:
+    category = f"/api/categories/{(await client.post('/api/categories', json={'name': 'c'})).json()['id']}"
+    blocker = psycopg2.connect(url)
+    with blocker.cursor() as cursor:
+        cursor.execute("LOCK TABLE category, task")
+        requests = [
+            asyncio.create_task(client.get("/api/tasks")),
+            asyncio.create_task(client.post("/api/tasks", json={"title": "x"})),
+            asyncio.create_task(client.patch(category, json={"color": "red"})),
+        ]
+        waiting = "application_name = 'todo-tasks' AND wait_event_type = 'Lock'"
+        while execute(url, f"SELECT count(*) FROM pg_stat_activity WHERE {waiting}") != [(3,)]:
+            await asyncio.sleep(0.01)
+        execute(url, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {waiting}")
+        await asyncio.wait(requests[1:])
+    blocker.rollback()
+    blocker.close()
+    assert [(await request).status_code for request in requests] == [200, 503, 503]
+    assert await all_of_it(client) == [200, 200, 201, 404, 404]  # the category is there already
+    assert (await client.patch(category, json={"color": "blue"})).json()["color"] == "blue"
+
+
+async def test_a_session_waits_for_others_locks_only_so_long(
+    settings: TasksSettings, serve: Serve, connect: Connect, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("todo_tasks.database.SESSION_LOCK_TIMEOUT_S", 0.05)
+    client = connect(await serve(settings))
+    category = f"/api/categories/{(await client.post('/api/categories', json={'name': 'c'})).json()['id']}"
+    blocker = psycopg2.connect(url)
+    with blocker.cursor() as cursor:
+        cursor.execute("SELECT FROM category FOR UPDATE")
+        assert (await client.patch(category, json={"color": "red"})).status_code == 409
+    blocker.rollback()
+    blocker.close()
+    assert (await client.patch(category, json={"color": "red"})).status_code == 200

@@ -19,6 +19,7 @@ from todo_auth.errors import (
 from todo_auth.identity import Identity, IdentityMinter, IdentityVerifier
 from todo_auth.issuers import TrustedIssuer
 from todo_auth.jwks import KeySet, KeySetState
+from todo_auth.key_export import SeedRefused
 from todo_auth.sync import SyncVerifier
 from todo_auth.verifier import Verifier
 
@@ -35,6 +36,7 @@ __all__ = [
     "KeySet",
     "KeySetState",
     "KeysUnavailable",
+    "SeedRefused",
     "SyncVerifier",
     "TrustedIssuer",
     "UserMismatch",

@@ -220,7 +220,7 @@ class IdentityVerifier:
             raise TokenMalformed("iat or exp is missing")
         if not 0 < expires_at - issued_at <= MAX_TXN_LIFETIME_S:
             raise LifetimeTooLong(f"exp - iat is not within {MAX_TXN_LIFETIME_S} s")
-        if max(issued_at, jws.numeric_date(claims, "nbf") or 0) > now + LEEWAY_S:
+        if max(issued_at, jws.numeric_date(claims, "nbf") or issued_at) > now + LEEWAY_S:
             raise TokenNotYetValid("iat or nbf is in the future")
         if expires_at <= now:
             raise TokenExpired("exp has passed")

@@ -27,6 +27,12 @@ _KEY_SHAPES: Mapping[str, tuple[str, str | None]] = {
 }
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 16384
+# The RSA generator of CVE-2017-15361 (ROCA) made every modulus a power of 65537 modulo each of these primes;
+# of other moduli one in 2 * 10**8 is (Nemec and others, "The Return of Coppersmith's Attack", CCS 2017).
+_ROCA_RESIDUES = {
+    prime: frozenset(pow(65537, power, prime) for power in range(prime))
+    for prime in (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+}
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _COORDINATE_BYTES = {"P-256": 32, "P-384": 48, "P-521": 66}
 
@@ -122,16 +128,17 @@ def distinct_members(value: object) -> dict[str, Jwk]:
     members: dict[str, Jwk] = {}
     for jwk in keys:
         if isinstance(jwk, dict):
-            members[repr(sorted(jwk.items(), key=lambda item: item[0]))] = jwk
+            members[repr(sorted(jwk.items()))] = jwk
         else:
             _log.warning("a member of the key set is skipped: it is not an object")
     return members
 
 
 def _check_strength(jwk: Jwk, key_type: str) -> None:
-    """RSA of at least 2048 bits with a sound exponent (RFC 7518 §3.3); coordinates of an elliptic curve
-    in full length (§6.2.1.2); no Ed25519 key of small order or in a non-canonical form (RFC 8032 §5.1.3).
-    That a point is on its curve is for the library that makes the key.
+    """RSA of at least 2048 bits with a sound exponent (RFC 7518 §3.3), not of the generator whose factors
+    can be found (CVE-2017-15361); coordinates of an elliptic curve in full length (§6.2.1.2); no Ed25519
+    key of small order or in a non-canonical form (RFC 8032 §5.1.3). That a point is on its curve is for the
+    library that makes the key.
     """
     if key_type == "RSA":
         modulus = int.from_bytes(_octets(jwk, "n"))
@@ -140,6 +147,8 @@ def _check_strength(jwk: Jwk, key_type: str) -> None:
             raise KeyRefused(f"its modulus is not of {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
         if exponent < 3 or exponent % 2 == 0 or exponent.bit_length() > 64:
             raise KeyRefused("its exponent is not an odd number of 3 to 2**64")
+        if all(modulus % prime in residues for prime, residues in _ROCA_RESIDUES.items()):
+            raise KeyRefused("it is of the flawed generator of CVE-2017-15361")
     elif key_type == "EC":
         length = _COORDINATE_BYTES[str(jwk["crv"])]
         if len(_octets(jwk, "x")) != length or len(_octets(jwk, "y")) != length:

@@ -17,30 +17,10 @@ from typing import Self
 import httpx
 
 from todo_auth.errors import KeysUnavailable, KeyUnknown
-from todo_auth.jwk import (
-    ALGORITHMS,
-    Jwk,
-    KeyRefused,
-    SigningKey,
-    canonical_algorithm,
-    distinct_members,
-    read_key_set,
-)
+from todo_auth.jwk import Jwk, SigningKey, distinct_members, read_key_set
+from todo_auth.key_document import KeyDocument, download, read_file
 from todo_auth.key_export import SeedRefused, read_export, write_export
 from todo_auth.key_ring import KeyRing
-from todo_auth.key_document import MAX_KEY_SET_BYTES, KeyDocument, download, read_file
-
-__all__ = [
-    "ALGORITHMS",
-    "MAX_KEY_SET_BYTES",
-    "KeyRefused",
-    "KeySet",
-    "KeySetState",
-    "SeedRefused",
-    "SigningKey",
-    "canonical_algorithm",
-    "read_key_set",
-]
 
 _log = logging.getLogger(__name__)
 
@@ -209,7 +189,7 @@ class KeySet:
         elif not self._is_fixed:
             self._enter_loop()
             self._schedule()
-            self.known(None, "")
+            self.refresh_if_due()
 
     async def refresh(self) -> None:
         """Waits for a fetch that begins after this call, shared with everyone who waits for the same one. Its
@@ -265,8 +245,8 @@ class KeySet:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._next = None
-        # Last, since a fetch that is cancelled schedules the next one as it ends.
+        # A task that is cancelled before its first step never comes to forget itself.
+        self._current = self._next = None
         if self._timer is not None:
             self._timer.cancel()
         if self._own_client is not None:
@@ -337,7 +317,8 @@ class KeySet:
             self._stale_at = begun_at + self._max_stale_s
         finally:
             self._current = None
-            self._schedule()
+        # Not where it was cancelled: the set is closed, or its event loop ends.
+        self._schedule()
 
     def _schedule(self) -> None:
         """The next refresh in the background: at its age, or sooner and sooner less often while the issuer

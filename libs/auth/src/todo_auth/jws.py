@@ -27,7 +27,6 @@ class UnverifiedToken:
 
     algorithm: str
     key_id: str | None
-    type: str | None
     claims: Claims
     signing_input: bytes
     signature: bytes
@@ -60,11 +59,11 @@ def read(token: str, *, types: frozenset[str | None]) -> UnverifiedToken:
     key_id = header.get("kid")
     if key_id is not None and not isinstance(key_id, str):
         raise TokenMalformed("kid is not a string")
-    if (type_ := _read_type(header)) not in types:
-        raise TypeRefused(f"typ is {type_!r}")
+    if (name := _read_type(header)) not in types:
+        raise TypeRefused(f"typ is {name!r}")
     claims = _read_object(parts[1], "payload")
     signing_input = token[: len(parts[0]) + 1 + len(parts[1])].encode("ascii")
-    return UnverifiedToken(algorithm, key_id, type_, claims, signing_input, decode(parts[2], "signature"))
+    return UnverifiedToken(algorithm, key_id, claims, signing_input, decode(parts[2], "signature"))
 
 
 def decode(text: str, name: str) -> bytes:

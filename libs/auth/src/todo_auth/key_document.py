@@ -20,7 +20,9 @@ _AGE = re.compile(r"\d{1,10}\Z")
 
 @dataclass(frozen=True, slots=True)
 class KeyDocument:
-    """What was had. `max_age_s`: for how long its sender calls it fresh, None where it does not say."""
+    """What was had. `max_age_s`: for how long its sender calls it fresh, not over 0 where it is not, None
+    where its sender does not say.
+    """
 
     body: bytes
     max_age_s: float | None = None
@@ -31,11 +33,11 @@ async def download(client: httpx.AsyncClient, url: str) -> KeyDocument:
     so that what is read is what is kept. Raises ValueError or httpx.HTTPError.
     """
     # no-cache: a key is asked for because it may be newer than what a cache between has kept.
-    headers = {"Accept": "application/json", "Accept-Encoding": "identity", "Cache-Control": "no-cache"}
+    headers = {"accept": "application/json", "accept-encoding": "identity", "cache-control": "no-cache"}
     async with client.stream("GET", url, headers=headers, follow_redirects=False) as response:
         if response.status_code != 200:
             raise ValueError(f"status {response.status_code}")
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
             raise ValueError("it is compressed, which was not asked for")
         body = bytearray()
         async for chunk in response.aiter_bytes():
@@ -64,8 +66,8 @@ def _max_age_s(headers: httpx.Headers) -> float | None:
     """`max-age` less the time that caches have had it already (RFC 9111 §4.2). `no-store` and `no-cache` say
     nothing here: keys are always kept, and asked for again in time.
     """
-    match = _MAX_AGE.search(headers.get("Cache-Control", ""))
-    if match is None:
+    max_age = _MAX_AGE.search(headers.get("cache-control", ""))
+    if max_age is None:
         return None
-    age = headers.get("Age", "0").strip()
-    return max(0, int(match[1]) - (int(age) if _AGE.match(age) else 0))
+    age = _AGE.match(headers.get("age", ""))
+    return int(max_age[1]) - (int(age[0]) if age else 0)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from todo_auth import jws
+from todo_auth.errors import TokenMalformed
 from todo_auth.jwk import Jwk, distinct_members
 
 CLOCK_SKEW_S = 30
@@ -30,12 +31,13 @@ def read_export(document: bytes, url: str, now: float) -> tuple[Mapping[str, Jwk
     try:
         value = jws.strict_json(document)
         members = distinct_members(value)
-    except ValueError as error:
+        assert isinstance(value, dict), "it has members"
+        fetched_at = jws.numeric_date(value, "fetched_at")
+    except (ValueError, TokenMalformed) as error:
         raise SeedRefused(str(error)) from None
-    fetched_at = value.get("fetched_at") if isinstance(value, dict) else None
-    if isinstance(fetched_at, bool) or not isinstance(fetched_at, int | float) or abs(fetched_at) > 2**53:
+    if fetched_at is None:
         raise SeedRefused("it does not say when it was fetched")
-    if not isinstance(value, dict) or value.get("url") != url:
+    if value.get("url") != url:
         raise SeedRefused("it is of another address")
     if fetched_at > now + CLOCK_SKEW_S:
         raise SeedRefused("it is from the future")

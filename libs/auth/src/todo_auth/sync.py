@@ -17,6 +17,7 @@ from todo_auth.bearer import bearer_token, wsgi_bearer_token
 from todo_auth.errors import KeysUnavailable
 from todo_auth.identity import LEEWAY_S, Extra, Identity, RawHeaders
 from todo_auth.issuers import TrustedIssuer
+from todo_auth.jwks import KeySet
 from todo_auth.validation import Validator
 from todo_auth.verifier import DEFAULT_MAX_LIFETIME_S
 
@@ -58,6 +59,13 @@ class SyncVerifier(Generic[Extra]):
     def is_ready(self) -> bool:
         """Whether tokens of some issuer can be judged now: its keys have been had, and not too long ago."""
         return self._validator.is_ready
+
+    @property
+    def key_sets(self) -> list[KeySet]:
+        """The issuers' key sets, each once: for their `state` and `export`, and `seed` before `start`. Their
+        coroutines are run by the verifier's own thread only.
+        """
+        return self._validator.key_sets
 
     def start(self) -> None:
         """Has every key set at hand, so that the first request need not wait. An issuer that does not
@@ -109,10 +117,10 @@ class SyncVerifier(Generic[Extra]):
         return self._validator.accept(examined, key)
 
     async def _start(self) -> None:
-        await asyncio.gather(*(keys.start() for keys in self._validator.key_sets))
+        await asyncio.gather(*(keys.start() for keys in self.key_sets))
 
     async def _aclose(self) -> None:
-        await asyncio.gather(*(keys.aclose() for keys in self._validator.key_sets))
+        await asyncio.gather(*(keys.aclose() for keys in self.key_sets))
 
 
 class _LoopThread:
@@ -153,7 +161,7 @@ class _LoopThread:
             if loop is None or thread is None:
                 return
             # Under the lock, so that what others begin afterwards begins in another loop.
-            asyncio.run_coroutine_threadsafe(_finish(last), loop).add_done_callback(
+            asyncio.run_coroutine_threadsafe(last(), loop).add_done_callback(
                 lambda _: loop.call_soon_threadsafe(loop.stop)
             )
         thread.join()
@@ -168,8 +176,9 @@ class _LoopThread:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=_run, args=(self._loop,), name="todo-auth", daemon=True)
+            runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+            self._loop = runner.get_loop()
+            self._thread = threading.Thread(target=_run, args=(runner,), name="todo-auth", daemon=True)
             self._thread.start()
         return self._loop
 
@@ -177,21 +186,10 @@ class _LoopThread:
 _loop_threads: "weakref.WeakSet[_LoopThread]" = weakref.WeakSet()
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.run_until_complete(loop.shutdown_default_executor())
-        loop.close()
-
-
-async def _finish(last: Callable[[], Coroutine[object, object, None]]) -> None:
-    await last()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+def _run(runner: asyncio.Runner) -> None:
+    """Runs until the loop is stopped; what still waits then is cancelled by the runner."""
+    with runner:
+        runner.get_loop().run_forever()
 
 
 def _forget_in_child() -> None:

@@ -26,7 +26,8 @@ from todo_auth.errors import (
 )
 from todo_auth.identity import Extra, Identity, subject
 from todo_auth.issuers import TrustedIssuer
-from todo_auth.jwks import ALGORITHMS, KeySet, SigningKey, canonical_algorithm
+from todo_auth.jwk import ALGORITHMS, SigningKey, canonical_algorithm
+from todo_auth.jwks import KeySet
 
 REMEMBER_S = 15 * 60
 MAX_REMEMBERED_CHARS = 4096

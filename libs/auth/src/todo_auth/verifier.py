@@ -12,16 +12,8 @@ from typing import Generic, Self
 from todo_auth.bearer import bearer_token
 from todo_auth.identity import LEEWAY_S, Extra, Identity, RawHeaders
 from todo_auth.issuers import TrustedIssuer
-from todo_auth.validation import MAX_REMEMBERED_CHARS, REMEMBER_S, Validator
-
-__all__ = [
-    "DEFAULT_MAX_LIFETIME_S",
-    "MAX_REMEMBERED_CHARS",
-    "REMEMBER_S",
-    "TrustedIssuer",
-    "Verifier",
-    "bearer_token",
-]
+from todo_auth.jwks import KeySet
+from todo_auth.validation import Validator
 
 DEFAULT_MAX_LIFETIME_S = 24 * 3600
 
@@ -64,15 +56,20 @@ class Verifier(Generic[Extra]):
         """Whether tokens of some issuer can be judged now: its keys have been had, and not too long ago."""
         return self._validator.is_ready
 
+    @property
+    def key_sets(self) -> list[KeySet]:
+        """The issuers' key sets, each once: for their `state`, `export` and `seed`."""
+        return self._validator.key_sets
+
     async def start(self) -> None:
         """Has every key set at hand, so that the first request need not wait. An issuer that does not
         answer is no error here.
         """
-        await asyncio.gather(*(keys.start() for keys in self._validator.key_sets))
+        await asyncio.gather(*(keys.start() for keys in self.key_sets))
 
     async def aclose(self) -> None:
         """Ends the key sets' background work."""
-        await asyncio.gather(*(keys.aclose() for keys in self._validator.key_sets))
+        await asyncio.gather(*(keys.aclose() for keys in self.key_sets))
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -138,6 +138,9 @@ def serve(
                 (config, drain, listener),
                 workers,
                 ends_within_s=drain.delay_s + drain.timeout_s + _ENDING_S,
+                # Each worker has the socket, too. What the last of them no longer accepts is refused at once,
+                # where this one, still open, would take it and leave it unanswered.
+                on_ending=listener.close,
             )
             return
         server = Server(config, drain)

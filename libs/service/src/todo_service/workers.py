@@ -55,7 +55,12 @@ class Worker:
 
 
 def supervise(
-    target: Callable[..., None], arguments: tuple[Any, ...], count: int, *, ends_within_s: float
+    target: Callable[..., None],
+    arguments: tuple[Any, ...],
+    count: int,
+    *,
+    ends_within_s: float,
+    on_ending: Callable[[], None] = lambda: None,
 ) -> None:
     """Runs `target(connection, *arguments)` in `count` processes until SIGTERM or Ctrl-C.
 
@@ -81,6 +86,7 @@ def supervise(
                     due - now if due > now else None,
                 )
                 if wake in heard:
+                    on_ending()
                     for number in wake.recv(64):
                         kill_at = time.monotonic() + (ends_within_s if kill_at is None else 0)
                         for worker in workers:

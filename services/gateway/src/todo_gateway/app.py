@@ -79,9 +79,12 @@ def create_app(
         own = counted(route.rate_limit, route.name)
         balance, read = balances[route.prefix], tasks_path if route.tasks else plain_path(route.stripped)
         if route.public:
-            service: ASGIApp = Forward(balance, minter, read, refusals=frozenset({401, 403}))
+            service: ASGIApp = Forward(
+                balance, minter, read, frozenset({401, 403}), configured.max_user_concurrency
+            )
             return RateLimits(service, own, limits.address, announce=True, refused=refused)
-        service = Forward(balance, minter, read, refusals=frozenset() if route.tasks else frozenset({403}))
+        refusals: frozenset[int] = frozenset() if route.tasks else frozenset({403})
+        service = Forward(balance, minter, read, refusals, configured.max_user_concurrency)
         if route.claims or route.scope:
             service = Claims(service, route.claims, route.scope)
         service = RateLimits(service, [*by_user, *own], limits.user, announce=True, refused=refused)

@@ -80,7 +80,7 @@ _NOT_RETURNED = _HOP_BY_HOP | {
     b"x-powered-by",
 }
 _VIA = (b"via", b"1.1 todo-gateway")  # RFC 9110 §7.6.3: a gateway must
-_MOST_UNDER_WAY = 32
+_MOST_UNDER_WAY = 128
 
 _log = logging.getLogger(__name__)
 

@@ -131,10 +131,11 @@ class GatewaySettings(Settings):
     tasks_url: UrlList = ("http://127.0.0.1:8001",)
     identity_secret: SecretList
     trust_domain: str = Field("todo", min_length=1)
-    max_upstream_connections: int = Field(64, ge=1)
+    max_upstream_connections: int = Field(256, ge=1)
     upstream_timeout: float = Field(30, gt=0)
     upstream_try_timeout: float = Field(10, gt=0)
     max_concurrency: int = Field(256, ge=1)
+    max_user_concurrency: int = Field(128, ge=1)
     max_waiting: int = Field(256, ge=0)
     max_wait: float = Field(1, gt=0)
 

@@ -14,6 +14,8 @@ import pytest
 pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
 
 FAULTS = ("refuse", "hang", "trickle", "reset", "close", "garbage")
+PLENTY = {"rate_limit": "1000000/minute", "address_rate_limit": "1000000/minute"}
+"""More than a test asks for while it waits."""
 
 
 @pytest.fixture
@@ -61,7 +63,7 @@ async def test_requests_pass_without_waiting_and_it_is_counted_logged_and_notice
 ) -> None:
     caplog.set_level(logging.INFO, "todo_gateway.shared")
     broken = await proxy(redis_url)
-    through = await gateway(upstream.url, redis_url=f"redis://127.0.0.1:{broken.port}")
+    through = await gateway(upstream.url, redis_url=f"redis://127.0.0.1:{broken.port}", **PLENTY)
     sharing = through.sharing
     assert await count(through) == {200}
     while broken.connections == 0 or sharing.state.is_away:  # the runner's own limit ends this

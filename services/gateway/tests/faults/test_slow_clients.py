@@ -156,7 +156,7 @@ async def test_past_the_bound_a_user_is_told_so_and_nobody_else_until_a_place_is
     upstream.answer = answer
     mallory = {"Authorization": f"Bearer {issuer.token('mallory')}"}
     ann = {"Authorization": f"Bearer {issuer.token('ann')}"}
-    async with make_gateway(upstream.url, issuer) as http:
+    async with make_gateway(upstream.url, issuer, max_user_concurrency=32) as http:
         held = [asyncio.create_task(http.get("/api/tasks/held", headers=mallory)) for _ in range(32)]
         while len(upstream.seen) < 32:
             await asyncio.sleep(0.005)

@@ -4,12 +4,12 @@ Task: T-020 · Spec: plan.md#tasks-api
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
@@ -17,20 +17,20 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from todo_auth.asgi import Authenticate
 from todo_auth.identity import IdentityVerifier
-from todo_service import access, health, logs, problems, settings
+from todo_service import access, health, logs, problems, settings, tracing
 from todo_service.metrics import HttpMetrics, watch
 from todo_service.requests import Requests, request_id
+from todo_service.tracing.server import Traces
+from todo_service.tracing.spans import Tracing
+from todo_tasks import document as document_of
+from todo_tasks import input_models
 from todo_tasks.categories.routes import router as categories
-from todo_tasks.categories.schemas import CategoryCreate, CategoryUpdate
 from todo_tasks.cursors import cursor_keys
 from todo_tasks.database import Database
 from todo_tasks.head import HeadAsGet
 from todo_tasks.purge import keep_purging
 from todo_tasks.settings import TasksSettings
 from todo_tasks.tasks.routes import router as tasks
-from todo_tasks.tasks.schemas import Completion, TaskCreate, TaskUpdate
-
-BODIES = (TaskCreate, TaskUpdate, Completion, CategoryCreate, CategoryUpdate)
 
 
 def create_app(
@@ -38,12 +38,14 @@ def create_app(
     *,
     access_line: access.AccessLine = access.logged,
     registry: CollectorRegistry | None = None,
+    traces: Tracing | None = None,
 ) -> FastAPI:
     """The ASGI application. Everything but the health paths needs the gateway's token.
 
     `access_line`: writes the access line. `registry`: where the metrics are kept; None: nothing is measured.
+    `traces`: what spans are made with; None: there are none.
     """
-    database = Database(given)
+    database = Database(given, None if traces is None else traces.statement)
     http_metrics = None if registry is None else HttpMetrics(registry)
 
     @asynccontextmanager
@@ -52,7 +54,7 @@ def create_app(
         purging = asyncio.ensure_future(keep_purging(database, given.trash_days, given.idempotency_hours))
         watching = None
         if registry is not None and http_metrics is not None:
-            watching = asyncio.ensure_future(watch(registry, http_metrics.refresh))
+            watching = asyncio.ensure_future(watch(registry, http_metrics.refresh, shown(database, registry)))
         try:
             yield
         finally:
@@ -61,6 +63,8 @@ def create_app(
             if watching is not None:
                 watching.cancel()
             await database.close()
+            if traces is not None:
+                await traces.aclose()
 
     app = TasksApp(
         title="Todo tasks",
@@ -73,6 +77,8 @@ def create_app(
     app.state.database = database
     app.state.max_body_bytes = given.max_body_bytes
     app.state.require_if_match = given.require_if_match
+    app.state.profile = given.wire_profile
+    app.state.models = input_models.of(given.wire_profile)
     app.state.cursor_keys = cursor_keys(given.identity_secret)
     app.routes.extend([*tasks.routes, *categories.routes, *health.routes(database.missing)])
     problems.install(app)
@@ -88,6 +94,8 @@ def create_app(
         exempt=frozenset({"/healthz", "/readyz"}),
     )
     app.add_middleware(problems.Problems)
+    if traces is not None:
+        app.add_middleware(Traces, tracing=traces)
     app.add_middleware(Requests, access=access_line, observer=http_metrics)
     return app
 
@@ -101,7 +109,27 @@ def from_environment() -> FastAPI:
         given,
         access_line=access.JsonLines(lines.write) if is_production else access.logged,
         registry=None if given.tasks_metrics_port is None else REGISTRY,
+        traces=tracing.from_environment("todo-tasks"),
     )
+
+
+def shown(database: Database, registry: CollectorRegistry) -> Callable[[], None]:
+    """What shows the pools' states in metrics, each time it is called."""
+    gauge = Gauge(
+        "database_pool_connections",
+        "Connections of a pool, those of them that are free, and requests that wait for one.",
+        ("pool", "state"),
+        registry=registry,
+        multiprocess_mode="livesum",
+    )
+
+    def show() -> None:
+        for pool, state in database.pool_state().items():
+            gauge.labels(pool, "size").set(state.size)
+            gauge.labels(pool, "idle").set(state.idle)
+            gauge.labels(pool, "waiting").set(state.waiting)
+
+    return show
 
 
 class TasksApp(FastAPI):
@@ -112,8 +140,11 @@ class TasksApp(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             template = "#/components/schemas/{model}"
-            _, bodies = models_json_schema([(body, "validation") for body in BODIES], ref_template=template)
+            _, bodies = models_json_schema(
+                [(body, "validation") for body in input_models.BODIES], ref_template=template
+            )
             document.setdefault("components", {}).setdefault("schemas", {}).update(bodies["$defs"])
+            document_of.follow(document, self.state.profile)
             self.openapi_schema = document
         return self.openapi_schema
 

@@ -6,25 +6,29 @@ Task: T-019 · Spec: plan.md#connections
 
 import asyncio
 import logging
-import select as readiness
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import asyncpg
 import psycopg2
 from asyncpg.pool import PoolConnectionProxy
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Text, bindparam, column, exc, func, literal, select, table, true
-from sqlalchemy.orm import sessionmaker
 from sqlmodel import Session
 
 from todo_service.problems import Problem
-from todo_tasks import constraints, database_url
-from todo_tasks.engine import APPLICATION_NAME, IDLE_S, make_engine
+from todo_tasks import constraints, failures, slow, traced
+from todo_tasks.connections import create_pool, is_open, is_usable
+from todo_tasks.engine import CountingPool, make_engine
 from todo_tasks.migrations import HEAD, VERSION_TABLE
+from todo_tasks.sessions import abandon, make_sessions
 from todo_tasks.settings import DatabaseSettings
 from todo_tasks.statement import Statement
+from todo_tasks.waking import Patience
 
 _log = logging.getLogger(__name__)
 
@@ -34,22 +38,10 @@ _LOCK_TIMEOUT = Statement.of(
 """For the transaction alone, so that it means the same behind a pooler."""
 _REVISION = Statement.of(select(column("version_num")).select_from(table(VERSION_TABLE)))
 
-_UNREACHABLE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
-_LOST = (
-    ConnectionError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.IdleSessionTimeoutError,
-)
-_TRANSIENT = (
-    OSError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.TransactionRollbackError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
+_NO_SPAN = nullcontext()
+
+SESSION_LOCK_TIMEOUT_S = 5.0
+"""How long a session waits for others' locks. A single statement waits as long as it may take."""
 
 
 class Unavailable(Problem):
@@ -75,46 +67,46 @@ class _ConnectionLost(Exception):
     """The connection ended while a statement was on its way."""
 
 
-class _Connection(asyncpg.Connection):
-    """A connection without the query that resets the session at every release: none of ours sets anything."""
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """How many connections a pool has, how many of them nobody uses, and how many requests wait for one."""
 
-    def get_reset_query(self) -> str:
-        return ""
+    size: int
+    idle: int
+    waiting: int
 
 
 Rows = Sequence[asyncpg.Record]
 
 
 class Database:
-    """Both ways to the database. `open` and `close` it within an event loop."""
+    """Both ways to the database. `open` and `close` it within an event loop. `span`: within which each
+    statement runs, the wait for a connection included; None: within none.
+    """
 
-    def __init__(self, settings: DatabaseSettings) -> None:
-        url = settings.database_url.get_secret_value()
+    def __init__(self, settings: DatabaseSettings, span: traced.StatementSpan | None = None) -> None:
         self._settings = settings
+        self._span = span
         self._pool: "asyncpg.Pool[asyncpg.Record] | None" = None
         self._schema_fits = False
-        self.sessions = sessionmaker(
-            make_engine(url, settings.database_connect_timeout_s),
-            class_=Session,
-            autocommit=False,
-            autoflush=False,
+        self._waiting = 0
+        self._slow_s = settings.slow_query_ms / 1000
+        self._patience = Patience(settings.database_connect_timeout_s)
+        self._engine = make_engine(
+            settings.database_url.get_secret_value(),
+            settings.database_connect_timeout_s,
+            idle_s=min(settings.database_idle_s, settings.database_lifetime_s),
+            patience=self._patience,
         )
+        slow.watch(self._engine, self._slow_s)
+        if span is not None:
+            traced.watch(self._engine, span)
+        self.sessions = make_sessions(self._engine, settings.database_timeout_s, SESSION_LOCK_TIMEOUT_S)
 
     async def open(self) -> None:
-        """Prepare the pool; connections are made when they are needed, so that a database may come later."""
+        """Prepare both ways; connections are made when they are needed, so that a database may come later."""
         settings = self._settings
-        arguments = database_url.asyncpg_arguments(settings.database_url.get_secret_value(), APPLICATION_NAME)
-        arguments.setdefault("timeout", settings.database_connect_timeout_s)
-        if not settings.database_statement_cache:
-            arguments["statement_cache_size"] = 0
-        self._pool = await asyncpg.create_pool(  # type: ignore[call-overload]  # arguments made above
-            min_size=0,
-            max_size=settings.database_pool_size,
-            max_inactive_connection_lifetime=IDLE_S,
-            command_timeout=settings.database_timeout_s,
-            connection_class=_Connection,
-            **arguments,
-        )
+        self._pool = await create_pool(settings)
         _log.info(
             "database pool of %d, statement cache %s",
             settings.database_pool_size,
@@ -129,35 +121,42 @@ class Database:
                     await self._pool.close()
             except TimeoutError:
                 self._pool.terminate()
-        self.sessions.kw["bind"].dispose()
+        self._engine.dispose()
+
+    def pool_state(self) -> dict[str, PoolState]:
+        """Both pools as they are now: `statements` (asyncpg) and `sessions` (psycopg2)."""
+        pool, sessions = self._opened(), self._engine.pool
+        assert isinstance(sessions, CountingPool)
+        idle, used = sessions.checkedin(), sessions.checkedout()
+        return {
+            "statements": PoolState(pool.get_size(), pool.get_idle_size(), self._waiting),
+            "sessions": PoolState(idle + used, idle, sessions.waiting),
+        }
 
     async def read(self, statement: Statement, values: Mapping[str, object]) -> Rows:
         """The rows of a statement that changes nothing; it is tried again where the connection was lost.
 
         Raises Unavailable.
         """
-        try:
-            return await self._fetch(statement, values)
-        except _ConnectionLost:
-            pass
-        # Its neighbours in the pool were cut by the same event, most likely.
-        await self._opened().expire_connections()
-        try:
-            return await self._fetch(statement, values)
-        except _ConnectionLost as error:
-            raise Unavailable from error
+        return await self._fetch_again(statement, values, None)
 
     async def write(
-        self, statement: Statement, values: Mapping[str, object], *, lock_timeout_ms: int | None = None
+        self,
+        statement: Statement,
+        values: Mapping[str, object],
+        *,
+        lock_timeout_ms: int | None = None,
+        repeatable: bool = False,
     ) -> Rows:
         """The rows of a statement that changes something. It is sent once: after a lost connection nobody
-        knows whether it was carried out. `lock_timeout_ms`: how long to wait for others' locks, if not as
-        long as for the statement.
+        knows whether it was carried out; unless it is `repeatable`, that is, refuses to be carried out twice.
+        `lock_timeout_ms`: how long to wait for others' locks, if not as long as for the statement.
 
         Raises Unavailable, LockTimeout, and the Problem of a constraint that refuses it.
         """
+        fetch = self._fetch_again if repeatable else self._fetch
         try:
-            return await self._fetch(statement, values, lock_timeout_ms)
+            return await fetch(statement, values, lock_timeout_ms)
         except asyncpg.LockNotAvailableError as error:
             raise LockTimeout from error
         except asyncpg.IntegrityConstraintViolationError as error:
@@ -181,59 +180,91 @@ class Database:
         self._schema_fits = self._schema_fits or [row["version_num"] for row in rows] == [HEAD]
         return [] if self._schema_fits else ["schema"]
 
+    async def _fetch_again(
+        self, statement: Statement, values: Mapping[str, object], lock_timeout_ms: int | None
+    ) -> Rows:
+        """As `_fetch`; once more where the connection was lost."""
+        try:
+            return await self._fetch(statement, values, lock_timeout_ms)
+        except _ConnectionLost:
+            pass
+        # Its neighbours in the pool were cut by the same event, most likely.
+        await self._opened().expire_connections()
+        try:
+            return await self._fetch(statement, values, lock_timeout_ms)
+        except _ConnectionLost as error:
+            raise Unavailable from error
+
     async def _fetch(
-        self, statement: Statement, values: Mapping[str, object], lock_timeout_ms: int | None = None
+        self, statement: Statement, values: Mapping[str, object], lock_timeout_ms: int | None
+    ) -> Rows:
+        with _NO_SPAN if self._span is None else self._span(statement.summary):
+            return await self._run(statement, values, lock_timeout_ms)
+
+    async def _run(
+        self, statement: Statement, values: Mapping[str, object], lock_timeout_ms: int | None
     ) -> Rows:
         connection = await self._acquire()
+        started = time.perf_counter()
         try:
             if lock_timeout_ms is None:
                 return await connection.fetch(statement.text, *statement.arguments(values))
             async with connection.transaction():
                 await connection.execute(_LOCK_TIMEOUT.text, f"{lock_timeout_ms}ms")
                 return await connection.fetch(statement.text, *statement.arguments(values))
-        except _LOST as error:
+        except failures.LOST as error:
             _log.warning("connection lost: %s", type(error).__name__)
             raise _ConnectionLost from error
-        except _TRANSIENT as error:
+        except failures.GIVEN_UP as error:
+            if failures.is_closed(error):
+                raise _ConnectionLost from error
             _log.warning("statement given up: %s", type(error).__name__)
             raise Unavailable from error
         except asyncpg.InterfaceError as error:
-            if not connection.is_closed():
+            if is_open(connection):
                 raise
             raise _ConnectionLost from error
+        except asyncpg.InternalClientError as error:
+            # The server's goodbye has been read, and the end of the connection has not come yet.
+            connection.terminate()
+            raise _ConnectionLost from error
         finally:
+            slow.report(statement.text, time.perf_counter() - started, self._slow_s)
             await self._opened().release(connection, timeout=5)
 
     async def _acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
-        pool = self._opened()
+        """A connection that can be used. Nothing was sent yet, so that trying again harms nobody."""
+        pool, tries = self._opened(), 0
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._settings.database_connect_timeout_s):
                 while True:
-                    connection = await pool.acquire()
-                    if not connection.is_closed() and not _has_unread(connection):
+                    try:
+                        connection = await pool.acquire()
+                    except failures.UNREACHABLE as error:
+                        tries += 1
+                        wait = self._patience.wait_s(tries) if failures.may_pass(error) else None
+                        if wait is None:
+                            raise
+                        await asyncio.sleep(wait)
+                        continue
+                    if is_usable(connection, self._settings.database_lifetime_s):
+                        self._patience.connected()
                         return connection
                     connection.terminate()
                     await pool.release(connection)
-        except _UNREACHABLE as error:
+        except failures.UNREACHABLE as error:
             # An OSError's text has addresses in it and nothing else that its name does not say.
             text = "" if isinstance(error, OSError) else f": {error}"
             _log.warning("no connection to the database: %s%s", type(error).__name__, text)
             raise Unavailable from error
+        finally:
+            self._waiting -= 1
 
     def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
         if self._pool is None:
             raise RuntimeError("the database is not open")
         return self._pool
-
-
-def _has_unread(connection: "PoolConnectionProxy[asyncpg.Record]") -> bool:
-    """Whether bytes, or the end, have come that the event loop has not seen: between two statements that is a
-    server saying goodbye. Asked before every statement, since a write is sent only once; takes about 1 µs.
-    """
-    poll = readiness.poll()
-    transport = connection._transport  # type: ignore[attr-defined]  # asyncpg shows no other way to it
-    poll.register(transport.get_extra_info("socket"), readiness.POLLIN)
-    return bool(poll.poll(0))
 
 
 @contextmanager
@@ -249,6 +280,8 @@ def answered() -> Iterator[None]:
             raise
         raise problem from error
     except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError) as error:
+        if isinstance(error.__cause__, psycopg2.errors.LockNotAvailable):
+            raise LockTimeout from error
         _log.warning("session given up: %s", type(error.__cause__ or error).__name__)
         raise Unavailable from error
 
@@ -257,9 +290,20 @@ async def _database(request: Request) -> Any:
     return request.app.state.database
 
 
-def _session(request: Request) -> Iterator[Session]:
-    with answered(), request.app.state.database.sessions() as session:
-        yield session
+async def _session(request: Request) -> AsyncIterator[Session]:
+    session: Session = request.app.state.database.sessions()
+    with answered():
+        try:
+            yield session
+        except asyncio.CancelledError:
+            # The route's thread is in the middle of something, and does not hear of it otherwise.
+            await asyncio.shield(asyncio.to_thread(abandon, session))
+            raise
+        except BaseException:
+            await run_in_threadpool(session.close)
+            raise
+        else:
+            await run_in_threadpool(session.close)
 
 
 DatabaseDep = Annotated[Database, Depends(_database)]

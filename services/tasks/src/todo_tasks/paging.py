@@ -4,7 +4,7 @@ Task: T-020 · Spec: plan.md#tasks-api
 """
 
 import json
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from todo_service.problems import FieldError, Problem
 from todo_tasks.cursors import Cursor, CursorKeys
 from todo_tasks.database import Rows
 from todo_tasks.inputs import JSON, Flag, Query, Whole, other_names
+from todo_tasks.profile import Envelope, Profile
 
 MAX_PAGE = 1_000
 """A list without `limit` is whole up to this many; most front ends read one answer and no Link."""
@@ -53,22 +54,57 @@ class PageQuery(Query):
         return self.offset or (self.page - 1) * self.limit
 
 
-def answer(
-    rows: Rows, limit: int, query_string: bytes, keys: CursorKeys, list_: bytes, member: str
-) -> Response:
-    """The answer with a page as a JSON array. `rows`: one more than `limit` where there is a next page; its
-    cursor, for the list that `list_` stands for, takes its value from the `member` of the last row.
+class Place(NamedTuple):
+    """Which part of which list is answered: what was asked, in whose query string; `keys` sign its cursors,
+    which hold for the list that `list_` stands for, and take their value from a row's `member`.
+    """
+
+    query: PageQuery
+    query_string: bytes
+    keys: CursorKeys
+    list_: bytes
+    member: str
+
+
+def answer(rows: Rows, place: Place, envelope: Envelope | None) -> Response:
+    """The answer with a page, as a JSON array or in its envelope. `rows`: one more than the limit where there
+    is a next page, and counted where the envelope says so.
     """
     headers = {}
+    cursor = None
     if rows and "total" in rows[0].keys():
         headers["X-Total-Count"] = str(rows[0]["total"])
     texts: list[str] = [row["json"] for row in rows if row["json"] is not None]
-    if len(texts) > limit:
-        del texts[limit:]
+    if len(texts) > place.query.limit:
+        del texts[place.query.limit :]
         last = json.loads(texts[-1])
-        cursor = Cursor(last[member], UUID(last["id"]))
-        headers["Link"] = next_link(query_string, cursor.encode(keys, list_))
-    return Response(f"[{','.join(texts)}]", headers=headers, media_type=JSON)
+        cursor = Cursor(last[place.member], UUID(last["id"])).encode(place.keys, place.list_)
+        headers["Link"] = next_link(place.query_string, cursor)
+    items = f"[{','.join(texts)}]"
+    if envelope is None:
+        return Response(items, headers=headers, media_type=JSON)
+    total = int(rows[0]["total"]) if envelope.counts else 0
+    return Response(_around(envelope, items, total, place.query, cursor), headers=headers, media_type=JSON)
+
+
+def _around(envelope: Envelope, items: str, total: int, query: PageQuery, cursor: str | None) -> str:
+    start = None if query.cursor else query.start
+    places = {
+        "total": total,
+        "limit": query.limit,
+        "offset": start,
+        "page": None if start is None else start // query.limit + 1,
+        "pages": -(-total // query.limit),
+        "next_cursor": cursor,
+    }
+    return envelope.around(items=items, **{name: json.dumps(value) for name, value in places.items()})
+
+
+def deleted(id_: UUID, profile: Profile) -> Response:
+    """The answer to a DELETE that was carried out."""
+    if profile.deleted is None:
+        return Response(status_code=204)
+    return Response(profile.deleted.around(id=f'"{id_}"'), media_type=JSON)
 
 
 def next_link(query_string: bytes, cursor: str) -> str:

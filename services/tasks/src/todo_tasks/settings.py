@@ -3,12 +3,14 @@
 Task: T-015 · Spec: plan.md#service-settings
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, SecretStr
+from pydantic_settings import NoDecode
 
 from todo_service.settings import SecretList, Settings
 from todo_tasks import database_url
+from todo_tasks.profile import DEFAULT, Profile
 
 
 def _postgresql(url: SecretStr) -> SecretStr:
@@ -19,6 +21,13 @@ def _postgresql(url: SecretStr) -> SecretStr:
 def _on_or_off(value: object) -> object:
     names = {"on": True, "off": False}
     return names.get(value.strip().lower(), value) if isinstance(value, str) else value
+
+
+def _profile(value: Any) -> Any:
+    # Only here: the names that a profile may not use are the web framework's models.
+    from todo_tasks.profile_file import load
+
+    return load(value) if isinstance(value, str) else value
 
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_postgresql)]
@@ -32,6 +41,11 @@ class DatabaseSettings(Settings):
     `database_direct_url`: past a connection pooler, for migrations; by default the same.
     `database_statement_cache`: `off` behind a pooler that does not keep prepared statements (PgBouncer
     before 1.21, or without `max_prepared_statements`).
+    `database_connect_timeout_s`: how long a request waits for a connection, one to a compute that wakes up
+    included. `database_timeout_s`: how long a statement may take. `database_idle_s`: connections are closed
+    when they were not used for as long, before the server or what stands before it drops them;
+    `database_lifetime_s`: and replaced when they are as old.
+    `slow_query_ms`: statements that take as long are logged.
     """
 
     database_url: DatabaseUrl
@@ -40,17 +54,31 @@ class DatabaseSettings(Settings):
     database_statement_cache: Switch = True
     database_connect_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
     database_timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
+    database_idle_s: Annotated[float, Field(ge=1, le=86_400)] = 240
+    database_lifetime_s: Annotated[float, Field(ge=1, le=604_800)] = 3_600
+    slow_query_ms: Annotated[int, Field(ge=1, le=600_000)] = 500
     env: Literal["development", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
 
-class TasksSettings(DatabaseSettings):
+class KeepingSettings(DatabaseSettings):
+    """What deleting what is old needs on top.
+
+    `trash_days` and `idempotency_hours`: for how long deleted tasks, and the answers to requests with an
+    `Idempotency-Key`, are kept.
+    """
+
+    trash_days: Annotated[int, Field(ge=1, le=36_500)] = 30
+    idempotency_hours: Annotated[int, Field(ge=24, le=87_600)] = 24
+
+
+class TasksSettings(KeepingSettings):
     """What the service itself needs on top.
 
     `tasks_host`: the address to listen on; another than loopback only where the network keeps strangers out.
     `tasks_metrics_port`: for Prometheus; unset, nothing is measured. `require_if_match`: a task is changed
-    only by requests that say which version they are meant for. `trash_days` and `idempotency_hours`: for how
-    long deleted tasks, and the answers to requests with an `Idempotency-Key`, are kept.
+    only by requests that say which version they are meant for. `wire_profile`: `default`, `camel`, or the
+    path of a TOML file.
     """
 
     identity_secret: SecretList
@@ -60,9 +88,8 @@ class TasksSettings(DatabaseSettings):
     tasks_workers: Annotated[int, Field(ge=1, le=64)] = 1
     tasks_metrics_host: str = "127.0.0.1"
     tasks_metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    wire_profile: Annotated[InstanceOf[Profile], NoDecode, BeforeValidator(_profile)] = DEFAULT
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     drain_delay: Annotated[float, Field(ge=0)] = 0
     drain_timeout: Annotated[float, Field(gt=0)] = 10
     require_if_match: Switch = False
-    trash_days: Annotated[int, Field(ge=1, le=36_500)] = 30
-    idempotency_hours: Annotated[int, Field(ge=24, le=87_600)] = 24

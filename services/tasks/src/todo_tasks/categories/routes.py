@@ -24,6 +24,7 @@ from todo_tasks.folding import fold
 from todo_tasks.idempotency.requests import repeatable, write
 from todo_tasks.inputs import RowId
 from todo_tasks.lean import LeanRoute
+from todo_tasks.profile import whole
 
 router = APIRouter(tags=["categories"], route_class=LeanRoute)
 
@@ -45,13 +46,18 @@ async def list_categories(
         "limit": query.limit + 1,
         "offset": query.start,
     }
-    keys = request.app.state.cursor_keys
+    state = request.app.state
+    keys, profile = state.cursor_keys, state.profile
     name = json.dumps([user.user_id, "categories"]).encode()
     if query.cursor:
         cursor = Cursor.decode(query.cursor, keys, name)
         parameters |= {"after_key": fold(str(cursor.value)), "after_id": cursor.id}
-    rows = await database.read(statements.list_(bool(query.cursor), query.count), parameters)
-    return paging.answer(rows, query.limit, request.scope["query_string"], keys, name, "name")
+    envelope = profile.categories
+    counted = query.count or (envelope is not None and envelope.counts)
+    rows = await database.read(statements.list_(bool(query.cursor), counted, profile), parameters)
+    return paging.answer(
+        rows, paging.Place(query, request.scope["query_string"], keys, name, "name"), envelope
+    )
 
 
 @router.post(
@@ -73,19 +79,21 @@ async def create_category(
         "created_at": now,
         "updated_at": now,
     }
-    rows = await write(database, statements.create(once is not None), parameters, once)
+    profile = request.app.state.profile
+    rows = await write(database, statements.create(once is not None, profile), parameters, once)
     id_ = rows[0]["id"] if once else parameters["id"]
     headers = {"Location": f"/api/categories/{id_}"}
-    return Response(rows[0]["json"], 201, headers, inputs.JSON)
+    return Response(whole(rows[0]["json"], profile.category), 201, headers, inputs.JSON)
 
 
 @router.get("/api/categories/{id}", **describe(CategoryPublic, errors=NOT_FOUND))
-async def read_category(user: CurrentUser, database: DatabaseDep, id_: RowId) -> Response:
+async def read_category(request: Request, user: CurrentUser, database: DatabaseDep, id_: RowId) -> Response:
     """One of the user's categories."""
-    rows = await database.read(statements.read(), {"user_id": user.user_id, "id": id_})
+    profile = request.app.state.profile
+    rows = await database.read(statements.read(profile), {"user_id": user.user_id, "id": id_})
     if not rows:
         raise inputs.not_found()
-    return Response(rows[0]["json"], media_type=inputs.JSON)
+    return Response(whole(rows[0]["json"], profile.category), media_type=inputs.JSON)
 
 
 @router.put(
@@ -96,7 +104,9 @@ async def read_category(user: CurrentUser, database: DatabaseDep, id_: RowId) ->
     "/api/categories/{id}",
     **describe(CategoryPublic, body=CategoryUpdate, errors=NOT_FOUND | {409}),
 )
-def change_category(user: CurrentUser, session: SessionDep, id_: RowId, change: ChangedCategory) -> Response:
+def change_category(
+    request: Request, user: CurrentUser, session: SessionDep, id_: RowId, change: ChangedCategory
+) -> Response:
     """Change the fields that are sent. A new name is a change of the category's tasks, too."""
     category = _lock(session, user.user_id, id_)
     now = datetime.now(UTC)
@@ -110,19 +120,20 @@ def change_category(user: CurrentUser, session: SessionDep, id_: RowId, change: 
         category.updated_at = now
     session.flush()
     this = {"user_id": user.user_id, "id": id_}
-    answer = session.execute(statements.select_json(), this).scalar_one()
+    profile = request.app.state.profile
+    answer = session.execute(statements.select_json(profile), this).scalar_one()
     session.commit()
-    return Response(answer, media_type=inputs.JSON)
+    return Response(whole(answer, profile.category), media_type=inputs.JSON)
 
 
 @router.delete("/api/categories/{id}", **describe(None, 204, errors=NOT_FOUND))
-def delete_category(user: CurrentUser, session: SessionDep, id_: RowId) -> Response:
+def delete_category(request: Request, user: CurrentUser, session: SessionDep, id_: RowId) -> Response:
     """Delete a category; its tasks stay, without it."""
     category = _lock(session, user.user_id, id_)
     session.execute(statements.detach_tasks(category, datetime.now(UTC)))
     session.delete(category)
     session.commit()
-    return Response(status_code=204)
+    return paging.deleted(id_, request.app.state.profile)
 
 
 def _lock(session: Session, user_id: str, id_: UUID) -> Category:

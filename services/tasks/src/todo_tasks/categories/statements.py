@@ -28,6 +28,7 @@ from sqlalchemy.sql.selectable import CTE
 
 from todo_tasks.categories.models import Category
 from todo_tasks.idempotency import statements as idempotency
+from todo_tasks.profile import DEFAULT, Profile
 from todo_tasks.statement import Statement
 from todo_tasks.tasks.models import Task
 from todo_tasks.wire import Members, instant, json_text, page
@@ -72,13 +73,13 @@ def find_or_create(stored: FromClause | None = None) -> CTE:
     )
 
 
-def _wire(category: FromClause) -> Members:
+def _wire(category: FromClause, profile: Profile) -> Members:
     """The members of a category on the wire, in their order."""
     c = category.c
     count = select(func.count()).where(
         _task.c.user_id == _user_id, _task.c.category_id == c.id, _task.c.deleted_at.is_(null())
     )
-    return [
+    members = [
         c.id,
         c.user_id,
         c.name,
@@ -87,10 +88,11 @@ def _wire(category: FromClause) -> Members:
         instant(c.created_at).label("created_at"),
         instant(c.updated_at).label("updated_at"),
     ]
+    return profile.written(members)
 
 
 @lru_cache
-def list_(continues: bool, counted: bool) -> Statement:
+def list_(continues: bool, counted: bool, profile: Profile = DEFAULT) -> Statement:
     """A page in the order of the names. Rows as of `wire.page`. `continues`: after `after_key`
     and `after_id`."""
     key, id_ = _category.c.name_key, _category.c.id
@@ -98,26 +100,27 @@ def list_(continues: bool, counted: bool) -> Statement:
     if continues:
         after = tuple_(bindparam("after_key", type_=Text()), bindparam("after_id", type_=Uuid()))
         rows = rows.where(tuple_(key, id_) > after)
-    return page(rows, _wire, select(id_).where(_mine) if counted else None)
+    return page(rows, lambda chosen: _wire(chosen, profile), select(id_).where(_mine) if counted else None)
 
 
-def select_json() -> Select[str]:
+def select_json(profile: Profile = DEFAULT) -> Select[str]:
     """The expression of `read`, for a session."""
-    wire, json = json_text(select(*_wire(select(_category).where(_this).subquery("found"))))
+    found = select(_category).where(_this).subquery("found")
+    wire, json = json_text(select(*_wire(found, profile)))
     return select(json).select_from(wire)
 
 
 @lru_cache
-def read() -> Statement:
+def read(profile: Profile = DEFAULT) -> Statement:
     """One category. Rows: 0 or 1 of (json)."""
-    return Statement.of(select_json())
+    return Statement.of(select_json(profile))
 
 
 @lru_cache
-def create(kept: bool) -> Statement:
+def create(kept: bool, profile: Profile = DEFAULT) -> Statement:
     """A new category. `kept`: the answer is, as of `idempotency.statements.kept`. Rows: 1 of (json)."""
     made = insert(_category).values(_its).returning(_category).cte("made")
-    _, json = json_text(select(*_wire(made)))
+    _, json = json_text(select(*_wire(made, profile)))
     return idempotency.kept(select(json), _user_id, _its["id"]) if kept else Statement.of(select(json))
 
 

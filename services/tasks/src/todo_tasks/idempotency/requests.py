@@ -72,7 +72,9 @@ async def write(
     parameters = once.parameters()
     refused: Problem | None = None
     try:
-        written = await database.write(statement, values | parameters, lock_timeout_ms=LOCK_TIMEOUT_MS)
+        written = await database.write(
+            statement, values | parameters, lock_timeout_ms=LOCK_TIMEOUT_MS, repeatable=True
+        )
         if written:
             return written
     except LockTimeout:

@@ -19,12 +19,22 @@ def is_ours(name: str | None, kind: str, parents: object) -> bool:
     return kind != "foreign_key_constraint" or name not in ownership.TIES.values()
 
 
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=Task.metadata,
-    version_table=VERSION_TABLE,
-    include_name=is_ours,
-    compare_type=True,
-)
+if context.is_offline_mode():
+    context.configure(
+        dialect_name="postgresql",
+        target_metadata=Task.metadata,
+        version_table=VERSION_TABLE,
+        transaction_per_migration=True,
+    )
+else:
+    context.configure(
+        connection=context.config.attributes["connection"],
+        target_metadata=Task.metadata,
+        version_table=VERSION_TABLE,
+        include_name=is_ours,
+        compare_type=True,
+        # So that a revision may end its transaction in between (`autocommit_block`).
+        transaction_per_migration=True,
+    )
 with context.begin_transaction():
     context.run_migrations()

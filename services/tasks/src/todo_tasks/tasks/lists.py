@@ -11,6 +11,7 @@ from typing import Literal
 from sqlalchemy import ARRAY, Boolean, ColumnElement, Text, and_, any_, bindparam, func, select
 
 from todo_tasks.categories.models import Category
+from todo_tasks.profile import DEFAULT, Profile
 from todo_tasks.statement import Statement
 from todo_tasks.tasks.models import Task
 from todo_tasks.tasks.sorting import SORTS
@@ -81,7 +82,7 @@ class Shape:
 
 
 @lru_cache(maxsize=512)
-def list_(shape: Shape) -> Statement:
+def list_(shape: Shape, profile: Profile = DEFAULT) -> Statement:
     """A page. Rows: (json) in order; counted: (json, total) and at least one row, whose json may be null."""
     matching = and_(TRASHED if shape.deleted else LIVE, *(FILTERS[name] for name in sorted(shape.filters)))
     sort = SORTS[shape.sort]
@@ -95,4 +96,4 @@ def list_(shape: Shape) -> Statement:
         .order_by(*sort.order(shape.descending))
     )
     counted = select(_task.c.id).where(matching) if shape.counted else None
-    return page(rows, lambda chosen: wire(chosen, chosen.c.category), counted)
+    return page(rows, lambda chosen: wire(chosen, chosen.c.category, profile), counted)

@@ -3,6 +3,7 @@
 Task: T-020 · Spec: plan.md#tasks-api
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, NoReturn
 from uuid import UUID
@@ -18,6 +19,7 @@ from todo_tasks.describe import NOT_FOUND, describe
 from todo_tasks.idempotency.requests import repeatable, write
 from todo_tasks.inputs import RowId
 from todo_tasks.lean import LeanRoute
+from todo_tasks.profile import whole
 from todo_tasks.preconditions import Preconditions, ReadPreconditions, WritePreconditions, etag
 from todo_tasks.tasks import lists, statements, stats, trash, values
 from todo_tasks.tasks.schemas import Completion, StatsPublic, TaskCreate, TaskPublic, TaskQuery, TaskUpdate
@@ -37,7 +39,8 @@ async def list_tasks(
     request: Request, user: CurrentUser, database: DatabaseDep, query: ListQuery
 ) -> Response:
     """A page of the user's tasks, by default all of them (up to 1,000), newest first."""
-    keys = request.app.state.cursor_keys
+    state = request.app.state
+    keys, profile = state.cursor_keys, state.profile
     shape, parameters, name = values.of_query(query, user.user_id)
     # One row more than the page shows: whether there is a next one.
     parameters |= {"user_id": user.user_id, "limit": query.limit + 1, "offset": query.start}
@@ -46,8 +49,12 @@ async def list_tasks(
         after = sort.position(Cursor.decode(query.cursor, keys, name))
         parameters |= after
         shape = shape.continued("from_value" if "after_value" in after else "from_null")
-    rows = await database.read(lists.list_(shape), parameters)
-    return paging.answer(rows, query.limit, request.scope["query_string"], keys, name, sort.wire)
+    envelope = profile.tasks
+    if envelope is not None and envelope.counts:
+        shape = replace(shape, counted=True)
+    rows = await database.read(lists.list_(shape, profile), parameters)
+    place = paging.Place(query, request.scope["query_string"], keys, name, profile.name(sort.wire))
+    return paging.answer(rows, place, envelope)
 
 
 @router.post("/api/tasks", **describe(TaskPublic, 201, body=TaskCreate, repeatable=True))
@@ -55,24 +62,27 @@ async def create_task(request: Request, user: CurrentUser, database: DatabaseDep
     """A new task. A category that is given by its name is made where it is missing."""
     once = repeatable(request, user.user_id, new)
     category, parameters = values.of_new(new, user.user_id)
-    rows = await write(database, statements.create(category, once is not None), parameters, once)
+    rows = await write(
+        database, statements.create(category, once is not None, request.app.state.profile), parameters, once
+    )
     id_ = rows[0]["id"] if once else parameters["id"]
-    return _task(rows, 201, {"Location": f"/api/tasks/{id_}"})
+    return _task(request, rows, 201, {"Location": f"/api/tasks/{id_}"})
 
 
 @router.get("/api/tasks/{id}", **describe(TaskPublic, conditional="read", errors=NOT_FOUND))
 async def read_task(
-    user: CurrentUser, database: DatabaseDep, id_: RowId, conditions: ReadPreconditions
+    request: Request, user: CurrentUser, database: DatabaseDep, id_: RowId, conditions: ReadPreconditions
 ) -> Response:
     """One of the user's tasks."""
-    rows = await database.read(statements.read(), {"user_id": user.user_id, "id": id_})
+    statement = statements.read(request.app.state.profile)
+    rows = await database.read(statement, {"user_id": user.user_id, "id": id_})
     if rows:
         version = rows[0]["version"]
         if not conditions.matches(version):
             raise preconditions.failed()
         if conditions.is_known(version):
             return Response(None, 304, {"ETag": etag(version)})
-    return _task(rows)
+    return _task(request, rows)
 
 
 @router.put("/api/tasks/{id}", **describe(TaskPublic, body=TaskUpdate, conditional="write", errors=NOT_FOUND))
@@ -94,7 +104,7 @@ async def change_task(
 
 @router.delete("/api/tasks/{id}", **describe(None, 204, conditional="write", errors=NOT_FOUND))
 async def delete_task(
-    user: CurrentUser, database: DatabaseDep, id_: RowId, conditions: WritePreconditions
+    request: Request, user: CurrentUser, database: DatabaseDep, id_: RowId, conditions: WritePreconditions
 ) -> Response:
     """Put a task into the trash."""
     parameters: dict[str, object] = {"user_id": user.user_id, "id": id_, "updated_at": datetime.now(UTC)}
@@ -102,7 +112,7 @@ async def delete_task(
     statement = trash.delete(conditional)
     if not await database.write(statement, parameters | conditions.parameters()):
         await _explain(database, user.user_id, id_, preconditions.failed() if conditional else None)
-    return Response(status_code=204)
+    return paging.deleted(id_, request.app.state.profile)
 
 
 @router.post("/api/tasks/{id}/restore", **describe(TaskPublic, repeatable=True, errors=NOT_FOUND | {409}))
@@ -110,10 +120,10 @@ async def restore_task(request: Request, user: CurrentUser, database: DatabaseDe
     """Take a task out of the trash. 409 where it is not in it."""
     once = repeatable(request, user.user_id, None)
     parameters: dict[str, object] = {"user_id": user.user_id, "id": id_, "updated_at": datetime.now(UTC)}
-    rows = await write(database, trash.restore(once is not None), parameters, once)
+    rows = await write(database, trash.restore(once is not None, request.app.state.profile), parameters, once)
     if not rows:
         await _explain(database, user.user_id, id_, Problem(409, "The task is not in the trash."))
-    return _task(rows)
+    return _task(request, rows)
 
 
 _COMPLETION = describe(
@@ -163,11 +173,12 @@ async def uncomplete_task(
 
 
 @router.get("/api/stats", **describe(StatsPublic))
-async def read_stats(user: CurrentUser, database: DatabaseDep) -> Response:
+async def read_stats(request: Request, user: CurrentUser, database: DatabaseDep) -> Response:
     """Counts of the user's tasks, the trash left out."""
     parameters = {"user_id": user.user_id, "now": datetime.now(UTC)}
-    rows = await database.read(stats.stats(), parameters)
-    return Response(rows[0]["json"], media_type=inputs.JSON)
+    profile = request.app.state.profile
+    rows = await database.read(stats.stats(profile), parameters)
+    return Response(whole(rows[0]["json"], profile.stats), media_type=inputs.JSON)
 
 
 async def _change(
@@ -183,17 +194,18 @@ async def _change(
     """Carry out a change where the preconditions hold, and answer with the task."""
     once = repeatable(request, user_id, sent)
     parameters |= {"user_id": user_id, "id": id_}
+    profile = request.app.state.profile
     if not changes:
-        rows = await database.read(statements.read(), parameters)
+        rows = await database.read(statements.read(profile), parameters)
         if rows and not conditions.hold(rows[0]["version"]):
             raise preconditions.failed()
-        return _task(rows)
+        return _task(request, rows)
     conditional = not conditions.are_none
-    statement = statements.change(changes, conditional, once is not None)
+    statement = statements.change(changes, conditional, once is not None, profile)
     rows = await write(database, statement, parameters | conditions.parameters(), once)
     if not rows:
         await _explain(database, user_id, id_, preconditions.failed() if conditional else None)
-    return _task(rows)
+    return _task(request, rows)
 
 
 async def _explain(database: Database, user_id: str, id_: UUID, otherwise: Problem | None) -> NoReturn:
@@ -203,8 +215,9 @@ async def _explain(database: Database, user_id: str, id_: UUID, otherwise: Probl
     raise inputs.not_found()
 
 
-def _task(rows: Rows, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _task(request: Request, rows: Rows, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     if not rows:
         raise inputs.not_found()
     json, version = rows[0]["json"], rows[0]["version"]
-    return Response(json, status, {"ETag": etag(version), **(headers or {})}, inputs.JSON)
+    content = whole(json, request.app.state.profile.task)
+    return Response(content, status, {"ETag": etag(version), **(headers or {})}, inputs.JSON)

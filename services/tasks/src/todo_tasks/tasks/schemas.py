@@ -186,7 +186,10 @@ class TaskQuery(PageQuery):
     completed: Flag | None = None
     priority: Priority | None = None
     category: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_NAME)] | None = None
-    category_id: Annotated[UUID, BeforeValidator(_id), _id_schema] | None = None
+    category_id: Annotated[
+        Annotated[UUID, BeforeValidator(_id), _id_schema] | None,
+        WithJsonSchema({"anyOf": [{"type": "string", "format": "uuid"}, {"const": ""}]}),
+    ] = None
     tag: Annotated[str, StringConstraints(strip_whitespace=True, max_length=MAX_TAG)] | None = None
     due_before: When | None = None
     due_after: When | None = None

@@ -31,6 +31,7 @@ from sqlalchemy.sql.selectable import CTE, NamedFromClause
 from todo_tasks.categories import statements as categories
 from todo_tasks.categories.models import Category
 from todo_tasks.idempotency import statements as idempotency
+from todo_tasks.profile import DEFAULT, Profile
 from todo_tasks.statement import Statement
 from todo_tasks.tasks.models import Task
 from todo_tasks.wire import Members, instant, json_text
@@ -52,10 +53,10 @@ IN_TRASH = and_(_task.c.id == _its["id"], TRASHED)
 """One task, by its id: outside the trash, and in it."""
 
 
-def wire(task: FromClause, category: ColumnElement[Any]) -> Members:
+def wire(task: FromClause, category: ColumnElement[Any], profile: Profile) -> Members:
     """The members of a task on the wire, in their order."""
     t = task.c
-    return [
+    members = [
         t.id,
         t.user_id,
         t.title,
@@ -73,6 +74,7 @@ def wire(task: FromClause, category: ColumnElement[Any]) -> Members:
         instant(t.created_at).label("created_at"),
         instant(t.updated_at).label("updated_at"),
     ]
+    return profile.written(members, of_task=True)
 
 
 def with_category(task: FromClause) -> FromClause:
@@ -82,7 +84,7 @@ def with_category(task: FromClause) -> FromClause:
     )
 
 
-def answered(task: NamedFromClause, kept: bool, wanted: CTE | None = None) -> Statement:
+def answered(task: NamedFromClause, kept: bool, profile: Profile, wanted: CTE | None = None) -> Statement:
     """The task's JSON text and its version. `wanted`: a category that this statement may just have made,
     which its own reading of the table cannot see. `kept`: as of `change`.
     """
@@ -91,7 +93,7 @@ def answered(task: NamedFromClause, kept: bool, wanted: CTE | None = None) -> St
     if wanted is not None:
         source = source.outerjoin(wanted, wanted.c.id == task.c.category_id)
         name = func.coalesce(name, wanted.c.name)
-    row, json = json_text(select(*wire(task, name)).select_from(source))
+    row, json = json_text(select(*wire(task, name, profile)).select_from(source))
     answer = select(json, row.c.version)
     return idempotency.kept(answer, _its["user_id"], _its["id"]) if kept else Statement.of(answer)
 
@@ -109,9 +111,9 @@ def fits(task: ColumnElement[bool], conditional: bool) -> list[ColumnElement[boo
 
 
 @lru_cache
-def read() -> Statement:
+def read(profile: Profile = DEFAULT) -> Statement:
     """One task. Rows: 0 or 1 of (json, version)."""
-    return answered(select(_task).where(THIS).subquery("found"), kept=False)
+    return answered(select(_task).where(THIS).subquery("found"), False, profile)
 
 
 CategorySource = Literal["none", "id", "name"]
@@ -119,19 +121,19 @@ CategorySource = Literal["none", "id", "name"]
 
 
 @lru_cache
-def create(category: CategorySource, kept: bool) -> Statement:
+def create(category: CategorySource, kept: bool, profile: Profile = DEFAULT) -> Statement:
     """A new task. `kept`: as of `change`. Rows: 1 of (json, version)."""
     values: dict[str, ColumnElement[Any]] = {**_its, "deleted_at": null()}
     if category == "none":
         values["category_id"] = null()
     if category != "name":
         made = insert(_task).values(values).returning(_task).cte("made")
-        return answered(made, kept)
+        return answered(made, kept, profile)
     wanted = categories.find_or_create()
     values["category_id"] = wanted.c.id
     rows = select(*(value.label(name) for name, value in values.items())).select_from(wanted)
     made = insert(_task).from_select(list(values), rows).returning(_task).cte("made")
-    return answered(made, kept, wanted)
+    return answered(made, kept, profile, wanted)
 
 
 Change = Literal[
@@ -152,7 +154,9 @@ Change = Literal[
 
 
 @lru_cache(maxsize=512)
-def change(changes: frozenset[Change], conditional: bool, kept: bool) -> Statement:
+def change(
+    changes: frozenset[Change], conditional: bool, kept: bool, profile: Profile = DEFAULT
+) -> Statement:
     """Change a task; the version moves on only where something differs. Rows: 0 or 1 of (json, version).
 
     `conditional`: only where the preconditions hold, as of `fits`. `kept`: the answer is kept for a request
@@ -191,7 +195,7 @@ def change(changes: frozenset[Change], conditional: bool, kept: bool) -> Stateme
         )
         .returning(*_task.c)
     )
-    return answered(statement.cte("changed"), kept, wanted)
+    return answered(statement.cte("changed"), kept, profile, wanted)
 
 
 def _new_status(changes: frozenset[Change]) -> ColumnElement[Any]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from sqlalchemy import null, update
 
 from todo_tasks.expiry import expired_rows, users_with_expired
+from todo_tasks.profile import DEFAULT, Profile
 from todo_tasks.statement import Statement
 from todo_tasks.tasks.models import Task
 from todo_tasks.tasks.statements import IN_TRASH, NOW, THIS, answered, fits
@@ -25,10 +26,10 @@ def delete(conditional: bool) -> Statement:
 
 
 @lru_cache
-def restore(kept: bool) -> Statement:
+def restore(kept: bool, profile: Profile = DEFAULT) -> Statement:
     """Take a task out of the trash. `kept`: as of `statements.change`. Rows: 0 or 1 of (json, version)."""
     restored = update(_task).where(IN_TRASH).values(deleted_at=null(), **_changed).returning(*_task.c)
-    return answered(restored.cte("restored"), kept)
+    return answered(restored.cte("restored"), kept, profile)
 
 
 @lru_cache

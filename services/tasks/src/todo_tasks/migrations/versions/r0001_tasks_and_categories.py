@@ -6,6 +6,8 @@ Task: T-017 · Spec: plan.md#migrations
 import sqlalchemy as sa
 from alembic import op
 
+from todo_tasks.migrations import limit_locks
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -16,6 +18,7 @@ def upgrade() -> None:
     """Make both tables. The tie to the users' table is made by `todo_tasks.ownership`, since that table may
     come later or never.
     """
+    limit_locks()
     op.create_table(
         "category",
         sa.Column("user_id", sa.Text(), nullable=False),
@@ -79,5 +82,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop both tables, and with them every task."""
+    limit_locks()
     op.drop_table("task")
     op.drop_table("category")
