@@ -53,9 +53,13 @@ def sow(keys: KeySet, kept: Path) -> None:
 async def keep(
     keys: KeySet, kept: Path, *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> None:
-    """Writes what the key set has, whole or not at all, whenever it has fetched; until it is cancelled."""
+    """Writes what the key set has, whole or not at all, whenever it has fetched, and takes what another has
+    written while it has nothing; until it is cancelled.
+    """
     fetches = -1
     while True:
+        if not keys.is_usable:
+            sow(keys, kept)
         document = keys.export()
         if document is not None and keys.state.fetches != fetches:
             fetches = keys.state.fetches
