@@ -144,8 +144,8 @@ def workers(pid: int) -> list[int]:
 async def until_served(
     http: httpx.AsyncClient, headers: dict[str, str], process: "subprocess.Popen[bytes]"
 ) -> None:
-    """Until twenty connections in a row are served, and so every worker; a connection that a killed worker had
-    is no answer. The runner's own limit ends this where it goes on.
+    """Until twenty connections in a row are served, and so every worker; one that a killed worker had is no
+    answer. The runner's own limit ends this where it goes on.
     """
     served = 0
     while served < 20:
