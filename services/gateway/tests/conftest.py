@@ -1,9 +1,12 @@
 """A gateway on a real socket, before an upstream on a real socket that records what reaches it."""
 
 import asyncio
+import socket
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -144,6 +147,50 @@ async def gateway_to(
     app = create_app(configured, verifier=Verifier(issuer.trusted()), registry=registry, traces=traces)
     async with listening(app) as address, httpx.AsyncClient(base_url=address) as http:
         yield http
+
+
+@asynccontextmanager
+async def redis_listening(directory: Path, port: int) -> AsyncIterator[str]:
+    command = [
+        "redis-server",
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--save",
+        "",
+        "--dir",
+        str(directory),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        while True:
+            assert process.poll() is None
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.01)
+            else:
+                writer.close()
+                break
+        yield f"redis://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def redis_on() -> Callable[[Path, int], Any]:
+    """A real Redis for as long as it is entered: `async with redis_on(directory, port) as url`."""
+    return redis_listening
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        found: int = listener.getsockname()[1]
+    return found
 
 
 @pytest.fixture

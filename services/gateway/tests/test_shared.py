@@ -3,9 +3,7 @@
 import asyncio
 import logging
 import shutil
-import socket
-import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,46 +17,6 @@ from todo_gateway.shared import Sharing, SharingState
 NOW = 1_000_000 * 60.0
 
 needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-@asynccontextmanager
-async def redis_on(port: int, directory: Path) -> AsyncIterator[None]:
-    command = [
-        "redis-server",
-        "--bind",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--save",
-        "",
-        "--dir",
-        str(directory),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.01)
-            else:
-                writer.close()
-                break
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    yield free_port()
 
 
 def quota(name: str = "user") -> Quota:
@@ -86,9 +44,9 @@ def left(counted: Quota, subject: str = "ann", now: float = NOW) -> int:
 
 
 @needs_redis
-async def test_gateways_count_as_one(port: int, tmp_path: Path) -> None:
+async def test_gateways_count_as_one(port: int, tmp_path: Path, redis_on: Any) -> None:
     one, other = quota(), quota()
-    async with redis_on(port, tmp_path), gateway(port, one) as first, gateway(port, other) as second:
+    async with redis_on(tmp_path, port), gateway(port, one) as first, gateway(port, other) as second:
         take(one, times=4)
         assert await first.exchange()
         take(other, times=3)
@@ -102,10 +60,10 @@ async def test_gateways_count_as_one(port: int, tmp_path: Path) -> None:
 
 @needs_redis
 async def test_the_window_before_is_heard_of_by_a_gateway_that_did_not_see_it(
-    port: int, tmp_path: Path
+    port: int, tmp_path: Path, redis_on: Any
 ) -> None:
     one, other = quota(), quota()
-    async with redis_on(port, tmp_path), gateway(port, one) as first, gateway(port, other) as second:
+    async with redis_on(tmp_path, port), gateway(port, one) as first, gateway(port, other) as second:
         take(one, times=10)
         await first.exchange()
         take(other, now=NOW + 60)
@@ -114,9 +72,11 @@ async def test_the_window_before_is_heard_of_by_a_gateway_that_did_not_see_it(
 
 
 @needs_redis
-async def test_more_subjects_than_are_asked_at_once_all_get_there(port: int, tmp_path: Path) -> None:
+async def test_more_subjects_than_are_asked_at_once_all_get_there(
+    port: int, tmp_path: Path, redis_on: Any
+) -> None:
     one, other = quota(), quota()
-    async with redis_on(port, tmp_path), gateway(port, one) as first, gateway(port, other) as second:
+    async with redis_on(tmp_path, port), gateway(port, one) as first, gateway(port, other) as second:
         for number in range(100):
             take(one, f"user/{number} é\n")
             take(other, f"user/{number} é\n")
@@ -126,7 +86,7 @@ async def test_more_subjects_than_are_asked_at_once_all_get_there(port: int, tmp
 
 @needs_redis
 async def test_what_was_counted_while_redis_was_away_is_told_when_it_is_back(
-    port: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    port: int, tmp_path: Path, redis_on: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     one, other = quota(), quota()
@@ -135,7 +95,7 @@ async def test_what_was_counted_while_redis_was_away_is_told_when_it_is_back(
         assert not await first.exchange()
         assert first.state == SharingState(failures=1, is_away=True)
         assert left(one) == 6, "it counts by itself"
-        async with redis_on(port, tmp_path):
+        async with redis_on(tmp_path, port):
             assert await first.exchange()
             assert first.state == SharingState(failures=1, is_away=False)
             take(other)
@@ -214,7 +174,7 @@ async def test_a_redis_that_hangs_ends_a_round_in_time_and_slows_no_request(
 
 
 async def test_requests_pass_while_redis_is_away_and_are_limited_when_it_is_there(
-    make_gateway: Callable[..., Any], upstream: Any, issuer: Issuer, port: int, tmp_path: Path
+    make_gateway: Callable[..., Any], upstream: Any, issuer: Issuer, port: int, tmp_path: Path, redis_on: Any
 ) -> None:
     headers = {"Authorization": f"Bearer {issuer.token('ann')}"}
     url = f"redis://127.0.0.1:{port}"
@@ -224,7 +184,7 @@ async def test_requests_pass_while_redis_is_away_and_are_limited_when_it_is_ther
         assert all("ratelimit" not in answer.headers for answer in answers), "nothing is promised"
         if shutil.which("redis-server") is None:
             return
-        async with redis_on(port, tmp_path):
+        async with redis_on(tmp_path, port):
             while (await http.get("/api/tasks", headers=headers)).status_code == 200:
                 await asyncio.sleep(0.05)
             refused = await http.get("/api/tasks", headers=headers)

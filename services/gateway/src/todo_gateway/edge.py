@@ -18,8 +18,9 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # Whoever sends one of these speaks for somebody; only the gateway may, and only to the inside.
 _IDENTITY_HEADERS = frozenset({b"x-user-id", b"txn-token"})
 
-_RESOURCES = {"tasks": "tasks", "todos": "tasks", "categories": "categories", "stats": "stats"}
-_ROUTE_WORDS = frozenset({*_RESOURCES, "v1"})
+RESOURCES = {"tasks": "tasks", "todos": "tasks", "categories": "categories", "stats": "stats"}
+"""What stands in a path for each resource of the tasks service, and the one name of it."""
+_ROUTE_WORDS = frozenset({*RESOURCES, "v1"})
 _PLAIN = "-._~!$&'()*+,=:@"  # RFC 3986 §3.3: pchar; the semicolon is refused
 _UNRESERVED_PATH = re.compile(rb"[A-Za-z0-9._~/-]*\Z")  # RFC 3986 §2.3: what needs no second look
 
@@ -180,7 +181,7 @@ def canonical(raw_path: bytes) -> Target | None:
     user_id = None
     if rest and rest[0] not in _ROUTE_WORDS:
         user_id, *rest = rest
-    resource = _RESOURCES.get(rest[0]) if rest else None
+    resource = RESOURCES.get(rest[0]) if rest else None
     if resource is None:
         return None
     return Target("/".join(["/api", resource, *(quote(segment, safe="") for segment in rest[1:])]), user_id)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 
 from starlette.types import Scope
 
-from todo_gateway.edge import canonical, is_ambiguous, normal
-from todo_gateway.routes import Route, match
+from todo_gateway.edge import RESOURCES, canonical, is_ambiguous, normal
+from todo_gateway.routes import RESERVED, Route, match
 
 OTHER = "other"
 
@@ -20,8 +20,6 @@ _TEMPLATES = {
     ("categories", 1): "/api/categories/{id}",
     ("stats", 0): "/api/stats",
 }
-_OWN = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
-_RESOURCES = {b"tasks": "tasks", b"todos": "tasks", b"categories": "categories", b"stats": "stats"}
 
 
 def of(routes: Sequence[Route]) -> Callable[[Scope], str]:
@@ -32,7 +30,7 @@ def of(routes: Sequence[Route]) -> Callable[[Scope], str]:
     def read(scope: Scope) -> str:
         raw_path: bytes = scope.get("raw_path") or b""
         route = None if is_ambiguous(raw_path) else match(routes, normal(raw_path))
-        if route is None or route.tasks or scope["path"] in _OWN:
+        if route is None or route.tasks or scope["path"] in RESERVED:
             return template(scope)
         return f"{route.prefix.rstrip('/')}/{{path}}"
 
@@ -44,16 +42,16 @@ def template(scope: Scope) -> str:
     raw_path: bytes = scope.get("raw_path") or b""
     if not raw_path.startswith(b"/api/"):
         path: str = scope["path"]
-        return path if path in _OWN else OTHER
+        return path if path in RESERVED else OTHER
     if b"%" in raw_path:
         target = None if is_ambiguous(raw_path) else canonical(raw_path)
         if target is None:
             return OTHER
         raw_path = target.path.encode("ascii")
-    parts = raw_path.rstrip(b"/").split(b"/", 8)[2:]
-    if parts[:1] == [b"v1"]:
+    parts = raw_path.decode("latin-1").rstrip("/").split("/", 8)[2:]
+    if parts[:1] == ["v1"]:
         del parts[0]
-    if parts and parts[0] not in _RESOURCES:
+    if parts and parts[0] not in RESOURCES:
         del parts[0]  # a user id
-    resource = _RESOURCES.get(parts[0]) if parts else None
+    resource = RESOURCES.get(parts[0]) if parts else None
     return _TEMPLATES.get((resource, len(parts) - 1), OTHER) if resource else OTHER

@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import shutil
-import socket
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,36 +17,10 @@ PLENTY = {"rate_limit": "1000000/minute", "address_rate_limit": "1000000/minute"
 
 
 @pytest.fixture
-async def redis_url(tmp_path: Path, nothing_leaks: None) -> AsyncIterator[str]:
+async def redis_url(tmp_path: Path, port: int, redis_on: Any, nothing_leaks: None) -> AsyncIterator[str]:
     """A Redis of the test's own."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [
-        "redis-server",
-        "--bind",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--save",
-        "",
-        "--dir",
-        str(tmp_path),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        while True:
-            assert process.poll() is None
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.01)
-            else:
-                writer.close()
-                break
-        yield f"redis://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
+    async with redis_on(tmp_path, port) as url:
+        yield url
 
 
 async def count(through: Any, requests: int = 20) -> set[int]:

@@ -484,6 +484,12 @@ async def test_readiness_is_asked_once_for_everybody_in_a_second(serve: Any, bal
     assert len(seen) == 2
 
 
+async def test_readiness_is_asked_where_the_health_is(serve: Any, balance: Any) -> None:
+    seen: list[bytes] = []
+    assert await balance(await serve(answering(b"", seen)), health_path=b"/alive").is_ready()
+    assert seen[0].startswith(b"GET /alive ")
+
+
 async def test_httpx_takes_it_for_a_pool(serve: Any, balance: Any, nowhere: str) -> None:
     clock = Clock(0)
     several = balance(nowhere, await serve(answering(b"a")), threshold=1, clock=clock)

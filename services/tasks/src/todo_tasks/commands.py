@@ -46,19 +46,9 @@ def migrate(_: argparse.Namespace) -> int:
 
 def check(_: argparse.Namespace) -> int:
     """Say whether the schema fits."""
-    settings = _settings(DatabaseSettings)
-    engine = _engine(settings, settings.database_url.get_secret_value())
-    try:
-        with engine.connect() as connection:
-            misfit = schema.misfit(connection)
-            if misfit:
-                return _fail(misfit)
-            _log.info("schema is at revision %s, which this version needs", HEAD)
-            _log.info("%s", ownership.describe(connection))
-    except exc.OperationalError as error:
-        return _unreachable("DATABASE_URL", error)
-    finally:
-        engine.dispose()
+    with _fitting(_settings(DatabaseSettings)) as engine, engine.connect() as connection:
+        _log.info("schema is at revision %s, which this version needs", HEAD)
+        _log.info("%s", ownership.describe(connection))
     return 0
 
 

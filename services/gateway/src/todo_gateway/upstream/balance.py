@@ -181,11 +181,13 @@ class Balance:
             "no address of the upstream may be asked at the moment", retry_after_s=retry_after_s
         )
 
-    async def is_ready(self, path: bytes = b"/readyz") -> bool:
-        """Say whether one address at least answers `path` with 200. Asked at most once a second."""
+    async def is_ready(self) -> bool:
+        """Say whether one address at least answers `health_path` (`/readyz` without one) with 200. Asked at
+        most once a second.
+        """
         now = self._clock()
         if self._readiness is None or self._readiness[1].done() and now >= self._readiness[0]:
-            looking = asyncio.create_task(self._any_ready(path))
+            looking = asyncio.create_task(self._any_ready(self._health_path or b"/readyz"))
             self._readiness = (now + _READY_FOR_S, looking)
         return await asyncio.shield(self._readiness[1])
 
