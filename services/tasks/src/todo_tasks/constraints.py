@@ -9,7 +9,9 @@ from todo_service.problems import FieldError, Problem
 
 
 class KeyTaken(Problem):
-    """An `Idempotency-Key` is there already: the request was carried out."""
+    """An `Idempotency-Key` is there already, or the id that was made for the request: it was carried out, by
+    this same statement even, if its connection was lost after it.
+    """
 
     def __init__(self) -> None:
         super().__init__(409, "A request with this Idempotency-Key was carried out already.")
@@ -35,6 +37,8 @@ _ANSWERS: dict[str, Callable[[], Problem]] = {
     "fk_task_user": _user_deleted,
     "fk_idempotency_key_user": _user_deleted,
     "pk_idempotency_key": KeyTaken,
+    "pk_task": KeyTaken,
+    "pk_category": KeyTaken,
     "fk_task_category": _category_unknown,
     "uq_category_user_id_name_key": _name_taken,
 }

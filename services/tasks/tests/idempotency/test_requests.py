@@ -1,8 +1,10 @@
 import asyncio
 from collections.abc import Callable
 
+import asyncpg
 import psycopg2
 import pytest
+from asyncpg.transaction import Transaction
 from httpx import AsyncClient, Response
 
 Execute = Callable[..., list[tuple[object, ...]]]
@@ -145,6 +147,25 @@ async def test_a_key_is_the_users_own(client_of: ClientOf) -> None:
     assert other.status_code == 201
     assert other.json()["id"] != first.json()["id"]
     assert other.json()["user_id"] == eve.headers["x-user-id"]
+
+
+@pytest.mark.parametrize(("path", "json"), CREATIONS)
+async def test_a_creation_whose_connection_is_lost_behind_its_commit_is_answered_and_carried_out_once(
+    client: AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str, json: dict[str, object]
+) -> None:
+    end, losses = Transaction.__aexit__, ["the answer to COMMIT"]
+
+    async def lose(self: Transaction, *args: object) -> None:
+        await end(self, *args)
+        if losses:
+            losses.pop()
+            raise asyncpg.ConnectionDoesNotExistError("gone")
+
+    monkeypatch.setattr(Transaction, "__aexit__", lose)
+    response = await post(client, path, json)
+    assert response.status_code == 201 and not losses
+    assert [one["id"] for one in (await client.get(path)).json()] == [response.json()["id"]]
+    assert same(response, await post(client, path, json))
 
 
 async def test_a_refused_request_is_not_kept(client: AsyncClient) -> None:
