@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import uvicorn
 
+from todo_service.protocol import OneWriteProtocol
 from todo_service.settings import SettingsError
 from todo_service.workers import DRAIN, STARTED, supervise
 
@@ -99,7 +100,7 @@ def serve(
     port: int,
     port_setting: str,
     workers: int = 1,
-    http: HttpProtocol | Literal["httptools"] = "httptools",
+    http: HttpProtocol = OneWriteProtocol,
     drain: Drain = Drain(),
 ) -> None:
     """Serves until SIGTERM or Ctrl-C, and ends as `drain` says.

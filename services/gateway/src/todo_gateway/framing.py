@@ -17,8 +17,9 @@ from typing import Any
 
 from todo_service import problems
 from todo_service.problems import Problem
+from todo_service.protocol import OneWriteProtocol
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from todo_gateway import grammar
@@ -41,7 +42,7 @@ class Limits:
     connections: int = 10_000
 
 
-class StrictProtocol(HttpToolsProtocol):
+class StrictProtocol(OneWriteProtocol):
     """uvicorn's protocol behind a strict reader of the stream. `limits` are bound with `functools.partial`.
 
     What it refuses gets a problem document (400, 405, 408, 413, 414, 417, 431, 501, 503, 505) with

@@ -101,14 +101,15 @@ class GatewaySettings(Settings):
     `trusted_proxies`: the networks of proxies whose word on the client's address is taken. `rate_limit`: of a
     user; `off` turns all three off. `address_rate_limit`: of an address, before anybody looks at credentials.
     `auth_failure_rate_limit`: of refused credentials by address. `redis_url`: where several gateways share
-    their counts. `gateway_metrics_port`: for Prometheus; unset, nothing is measured.
+    their counts. `gateway_workers`: processes; `WORKERS` is another name for it. `gateway_metrics_port`: for
+    Prometheus; unset, nothing is measured.
     """
 
     env: Literal["development", "test", "production"] = "development"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     gateway_host: str = "127.0.0.1"
     gateway_port: int = Field(8000, ge=0, le=65535)
-    gateway_workers: int = Field(1, ge=1, le=64)
+    gateway_workers: int = Field(1, ge=1, le=64, validation_alias=AliasChoices("gateway_workers", "workers"))
 
     better_auth_url: Url | None = None
     neon_auth_base_url: Url | None = None
