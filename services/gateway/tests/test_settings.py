@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from todo_gateway.settings import GatewaySettings
+from todo_service.settings import load
 
 
 def settings(**values: Any) -> GatewaySettings:
@@ -49,3 +50,13 @@ def test_one_word_turns_every_limit_off() -> None:
 
 def test_the_password_of_redis_is_not_shown() -> None:
     assert "hunter2" not in repr(settings(redis_url="rediss://:hunter2@redis:6379/0"))
+
+
+def test_an_images_workers_are_the_gateways(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV", "production")
+    monkeypatch.setenv("BETTER_AUTH_URL", "http://issuer.test")
+    monkeypatch.setenv("IDENTITY_SECRET", "x" * 32)
+    monkeypatch.setenv("WORKERS", "3")
+    assert load(GatewaySettings).gateway_workers == 3
+    monkeypatch.setenv("GATEWAY_WORKERS", "2")
+    assert load(GatewaySettings).gateway_workers == 2

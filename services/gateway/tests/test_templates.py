@@ -1,7 +1,9 @@
 """Route templates: few, whatever is sent."""
 
 import pytest
-from todo_gateway.templates import template
+from todo_gateway import routes, templates
+
+template = templates.of([routes.tasks(("http://tasks:8001",))])
 
 
 @pytest.mark.parametrize(

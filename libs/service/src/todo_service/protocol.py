@@ -14,6 +14,8 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from todo_service.deadline import Deadline
+
 _TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # RFC 9110 §5.6.2
 _CONTROLS = bytes([*range(0x09), *range(0x0A, 0x20), 0x7F])  # but a tab: RFC 9110 §5.5
 _JOINED_BYTES = 64 * 1024  # a longer body is not copied for the sake of its head
@@ -106,7 +108,34 @@ class Cycle(RequestResponseCycle):
 
 
 class OneWriteProtocol(HttpToolsProtocol):
-    """uvicorn's protocol without WebSockets, a limit of concurrency, or an access log of its own."""
+    """uvicorn's protocol without WebSockets, a limit of concurrency, or an access log of its own; and without
+    a new timer for every pause between two requests.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Nothing has been asked yet."""
+        super().connection_made(transport)
+        self._idle = Deadline(self.loop, self.timeout_keep_alive_handler)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leaves no timer behind."""
+        self._idle.close()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """The answer is whole: the next request's turn, or the wait for one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        else:
+            self._idle.set(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle.lift()
 
     def on_headers_complete(self) -> None:
         """The head of a request is whole: its answer begins, or waits for the earlier ones."""

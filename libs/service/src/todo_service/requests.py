@@ -3,9 +3,9 @@
 Task: T-013 · Spec: plan.md#request-ids-and-logs
 """
 
+import os
 import re
 import time
-import uuid
 from collections.abc import Callable
 from typing import Protocol
 
@@ -86,7 +86,7 @@ class Requests:
             await self.app(scope, receive, send)
             return
         started_at = time.perf_counter()
-        raw_id = _sent_id(scope) or uuid.uuid4().hex.encode()
+        raw_id = _sent_id(scope) or os.urandom(16).hex().encode()
         state = scope.setdefault("state", {})
         state["request_id"] = raw_id.decode()
         status = 0

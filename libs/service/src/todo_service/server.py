@@ -4,6 +4,7 @@ Task: T-015 · Spec: plan.md#service-settings
 """
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -72,6 +73,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Says to a supervisor that this worker serves, and listens to it from then on."""
         await super().startup(sockets)
+        _collect_less()
         if self._supervisor is not None and self.started:
             asyncio.get_running_loop().add_reader(self._supervisor.fileno(), self._obey, self._supervisor)
             self._supervisor.send_bytes(STARTED)
@@ -91,6 +93,15 @@ class Server(uvicorn.Server):
             if self._ends_at is not None:
                 return
         self.end(self._drain.delay_s if order == DRAIN else 0)
+
+
+def _collect_less() -> None:
+    """What is here at the start stays, and is not looked at again; and a request leaves next to nothing that
+    only the collector of cycles frees, so that it comes around a tenth as often as by default.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10 * gc.get_threshold()[0], *gc.get_threshold()[1:])
 
 
 def serve(

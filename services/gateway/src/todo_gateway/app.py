@@ -26,11 +26,11 @@ from todo_service.requests import HEALTH, Requests
 from todo_service.tracing.server import Traces
 from todo_service.tracing.spans import Tracing
 
-from todo_gateway import limits, openapi, seeds, templates
+from todo_gateway import limits, openapi, paths, seeds, templates
 from todo_gateway.client_address import ClientAddress
 from todo_gateway.cors import Cors
 from todo_gateway.dispatch import Claims, Dispatch, Services
-from todo_gateway.edge import Edge, Limits, normal
+from todo_gateway.edge import Edge, Limits
 from todo_gateway.forward import Forward, plain_path, tasks_path
 from todo_gateway.limits import FailureLimits, RateLimits
 from todo_gateway.metrics import GatewayMetrics
@@ -222,7 +222,8 @@ def _body_bytes_of(configured: GatewaySettings) -> Callable[[bytes], int] | None
         return None
 
     def most(raw_path: bytes) -> int:
-        route = match(configured.routes, normal(raw_path))
+        path = paths.read(raw_path)
+        route = None if path is None else match(configured.routes, path.normal)
         own = None if route is None else route.max_body_bytes
         return configured.max_body_bytes if own is None else own
 

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from todo_auth import Identity
 from todo_auth.scopes import InsufficientScope, require
 
-from todo_gateway import edge
+from todo_gateway import paths
 from todo_gateway.routes import RESERVED, Route, match
 
 
@@ -26,10 +26,11 @@ class Dispatch:
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Judged by the path as it was sent: `Edge` has refused every other reading of it."""
+        """Judged by the one reading of the path: `Edge` has refused what has others."""
         route = None
         if scope["type"] == "http" and not _is_own(scope["path"]):
-            route = match(self._routes, edge.normal(scope["raw_path"]))
+            path = paths.read(scope["raw_path"])
+            route = None if path is None else match(self._routes, path.normal)
         if route is None:
             await self.app(scope, receive, send)
         else:

@@ -4,25 +4,20 @@ Task: T-022 · Spec: plan.md#edge
 """
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from todo_service.problems import Problem
+
+from todo_gateway import paths
 
 # OPTIONS is a preflight, which todo_gateway.cors answers, or nothing.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 # Whoever sends one of these speaks for somebody; only the gateway may, and only to the inside.
 _IDENTITY_HEADERS = frozenset({b"x-user-id", b"txn-token"})
-
-RESOURCES = {"tasks": "tasks", "todos": "tasks", "categories": "categories", "stats": "stats"}
-"""What stands in a path for each resource of the tasks service, and the one name of it."""
-_ROUTE_WORDS = frozenset({*RESOURCES, "v1"})
-_PLAIN = "-._~!$&'()*+,=:@"  # RFC 3986 §3.3: pchar; the semicolon is refused
-_UNRESERVED_PATH = re.compile(rb"[A-Za-z0-9._~/-]*\Z")  # RFC 3986 §2.3: what needs no second look
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +33,6 @@ class Limits:
     body_bytes: int = 1024 * 1024
     body_silence_s: float = 30
     min_body_rate: int = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a request goes: the canonical path, and the user that its path named, if it did."""
-
-    path: str
-    user_id: str | None
 
 
 class Edge:
@@ -77,7 +64,7 @@ class Edge:
         raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
         if len(raw_path) + len(scope["query_string"]) > limits.target_bytes:
             raise Problem(414, f"The request target is longer than {limits.target_bytes} bytes.")
-        if is_ambiguous(raw_path):
+        if paths.read(raw_path) is None:
             raise Problem(400, "The path can be read in more than one way: send it in its plain form.")
         headers = scope["headers"]
         if len(headers) > limits.headers:
@@ -136,52 +123,3 @@ class Edge:
 
 def _too_large(most: int) -> Problem:
     return Problem(413, f"The body has more than {most} bytes.")
-
-
-def is_ambiguous(raw_path: bytes) -> bool:
-    """Whether two programs could read this path differently: empty or dot segments, encoded slashes,
-    backslashes, control characters, broken encoding.
-    """
-    if b"//" in raw_path or b"/./" in raw_path or b"/../" in raw_path or raw_path.endswith((b"/.", b"/..")):
-        return True
-    if _UNRESERVED_PATH.match(raw_path):
-        return not raw_path.startswith(b"/")
-    if not raw_path.startswith(b"/") or re.search(rb"%(?![0-9A-Fa-f]{2})", raw_path):
-        return True
-    for segment in raw_path[1:].split(b"/"):
-        decoded = unquote_to_bytes(segment)
-        if decoded in (b".", b"..") or re.search(rb"[\x00-\x1f\x7f/\\;]", decoded) or b"%" in decoded:
-            return True
-        try:
-            decoded.decode("utf-8")
-        except UnicodeDecodeError:
-            return True
-    return False
-
-
-def normal(raw_path: bytes) -> str:
-    """A path in its one spelling: only what must be encoded is. It must have passed `is_ambiguous`."""
-    if _UNRESERVED_PATH.match(raw_path):
-        return raw_path.decode("ascii")
-    return "/".join(quote(unquote_to_bytes(segment), safe=_PLAIN) for segment in raw_path.split(b"/"))
-
-
-def canonical(raw_path: bytes) -> Target | None:
-    """The one spelling of a path under `/api`, None when nothing is there.
-
-    `/api/[v1/][{user_id}/](tasks|todos|categories|stats)[/…][/]` becomes `/api/(tasks|categories|stats)[/…]`.
-    A route word is never a user id. The path must have passed `is_ambiguous`.
-    """
-    segments = [unquote_to_bytes(segment).decode("utf-8") for segment in raw_path.split(b"/")[1:]]
-    if segments[-1] == "":
-        segments.pop()
-    if segments[:1] != ["api"]:
-        return None
-    rest = segments[2:] if segments[1:2] == ["v1"] else segments[1:]
-    user_id = None
-    if rest and rest[0] not in _ROUTE_WORDS:
-        user_id, *rest = rest
-    resource = RESOURCES.get(rest[0]) if rest else None
-    if resource is None:
-        return None
-    return Target("/".join(["/api", resource, *(quote(segment, safe="") for segment in rest[1:])]), user_id)

@@ -16,7 +16,7 @@ from todo_auth.identity import TXN_TOKEN_HEADER, USER_ID_HEADER
 from todo_service.problems import Problem
 from todo_service.requests import request_id
 
-from todo_gateway import edge
+from todo_gateway import paths
 from todo_gateway.client_address import forwarded
 from todo_gateway.disconnect import ClientLeft, WhileConnected
 from todo_gateway.upstream import (
@@ -101,19 +101,24 @@ class Upstream(Protocol):
 
 def tasks_path(scope: Scope) -> str:
     """The canonical path of a request for the tasks service. Raises Problem 404, UserMismatch (403)."""
-    target = edge.canonical(scope["raw_path"])
-    if target is None:
+    path = paths.read(scope["raw_path"])
+    if path is None or path.canonical is None:
         raise Problem(404, "There is nothing at this address.")
-    if target.user_id is not None and target.user_id != scope["state"]["identity"].user_id:
+    if path.user_id is not None and path.user_id != scope["state"]["identity"].user_id:
         raise UserMismatch("the path names another user")
-    return target.path
+    return path.canonical
 
 
 def plain_path(strip: str = "") -> Callable[[Scope], str]:
-    """Reads the path of a request for any other service, without the prefix that it does not know."""
+    """Reads the path of a request for any other service, without the prefix that it does not know; the
+    reader raises Problem 404.
+    """
 
     def read(scope: Scope) -> str:
-        return edge.normal(scope["raw_path"])[len(strip) :] or "/"
+        path = paths.read(scope["raw_path"])
+        if path is None:
+            raise Problem(404, "There is nothing at this address.")
+        return path.normal[len(strip) :] or "/"
 
     return read
 

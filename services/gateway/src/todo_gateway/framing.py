@@ -88,7 +88,6 @@ class StrictProtocol(OneWriteProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Leaves no timer behind."""
         self._set_deadline(None)
-        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -197,9 +196,7 @@ class StrictProtocol(OneWriteProtocol):
             super().data_received(plain)
         if self._is_answered and not self._in_body:
             self._set_deadline(None)
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._idle.set(self.timeout_keep_alive)
         return rest
 
     def _set_deadline(self, seconds: float | None) -> None:

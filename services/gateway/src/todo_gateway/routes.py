@@ -33,7 +33,7 @@ from pydantic import (
 )
 
 from todo_gateway import quotas
-from todo_gateway.edge import is_ambiguous, normal
+from todo_gateway import paths
 
 RESERVED = ("/healthz", "/readyz", "/openapi.json", "/docs")
 """What the gateway answers itself."""
@@ -63,8 +63,8 @@ def _rate(value: str) -> str:
 
 
 def _path(value: str) -> str:
-    raw = value.encode()
-    if value != "/" and (is_ambiguous(raw) or value.endswith("/") or normal(raw) != value):
+    path = paths.read(value.encode())
+    if value != "/" and (path is None or value.endswith("/") or path.normal != value):
         raise ValueError("must be a plain path like /billing, without a slash at its end")
     return value
 

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import cast
 
+from todo_service.deadline import Deadline
+
 from todo_gateway.upstream.answer import BUFFER_BYTES, Answer
-from todo_gateway.upstream.deadline import Deadline
 from todo_gateway.upstream.errors import (
     Disconnected,
     LocalProtocolError,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from todo_gateway.upstream.deadline import Deadline
+from todo_service.deadline import Deadline
 
 
 class Timer:

@@ -1,6 +1,6 @@
 """One time limit that is set and lifted for every wait of a connection, at next to no cost.
 
-Task: T-025 · Spec: plan.md#upstream-client
+Task: T-015 · Spec: plan.md#service-settings
 """
 
 import asyncio
