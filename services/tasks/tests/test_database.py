@@ -14,6 +14,7 @@ from httpx import AsyncClient
 
 from todo_stack.postgres import Postgres
 from todo_tasks import schema
+from todo_tasks.connections import Connection
 from todo_tasks.database import Database, PoolState, Unavailable
 from todo_tasks.engine import make_engine
 from todo_tasks.migrations import HEAD
@@ -163,18 +164,18 @@ async def test_connections_are_replaced_when_they_are_old(
     database = Database(settings_of(url, database_pool_size=1, database_lifetime_s=3600))
     await database.open()
 
-    async def backend() -> object:
-        async with database._opened().acquire() as connection:
-            return connection.get_server_pid()
+    async def connection() -> Connection:
+        lent = await database._opened().acquire()
+        database._opened().release(lent)
+        return lent
 
     await database.missing()
-    first = await backend()
+    first = await connection()
     await database.missing()
-    assert await backend() == first
-    async with database._opened().acquire() as connection:
-        connection._con.made_at -= 3601  # type: ignore[attr-defined]
+    assert await connection() is first
+    first.made_at -= 3601
     await database.missing()
-    assert await backend() != first
+    assert await connection() is not first
     await database.close()
 
 
@@ -283,13 +284,13 @@ async def test_statements_are_prepared_once_a_connection_or_not_at_all(
     client = connect(app)
     for _ in range(3):
         assert (await client.get("/api/tasks")).status_code == 200
-    pool = app.state.database._pool
-    async with pool.acquire() as connection:
-        prepared = await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''")
-        query = await connection.fetchval(
-            "SELECT count(*) FROM pg_prepared_statements "
-            "WHERE statement LIKE '%FROM task LEFT%' AND statement NOT LIKE '%pg_prepared%'"
-        )
+    connection = await app.state.database._pool.acquire()
+    prepared = await connection.fetchval("SELECT count(*) FROM pg_prepared_statements WHERE name <> ''")
+    query = await connection.fetchval(
+        "SELECT count(*) FROM pg_prepared_statements "
+        "WHERE statement LIKE '%FROM task LEFT%' AND statement NOT LIKE '%pg_prepared%'"
+    )
+    app.state.database._pool.release(connection)
     assert (prepared > 0, query) == ((True, 1) if cache else (False, 0))
 
 

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import asyncpg
 import psycopg2
-from asyncpg.pool import PoolConnectionProxy
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Text, bindparam, column, exc, func, literal, select, table, true
@@ -22,7 +21,7 @@ from sqlmodel import Session
 
 from todo_service.problems import Problem
 from todo_tasks import constraints, failures, slow, traced
-from todo_tasks.connections import create_pool, is_open, is_usable
+from todo_tasks.connections import Connection, Pool, connector
 from todo_tasks.engine import CountingPool, make_engine
 from todo_tasks.migrations import HEAD, VERSION_TABLE
 from todo_tasks.sessions import abandon, make_sessions
@@ -87,7 +86,7 @@ class Database:
     def __init__(self, settings: DatabaseSettings, span: traced.StatementSpan | None = None) -> None:
         self._settings = settings
         self._span = span
-        self._pool: "asyncpg.Pool[asyncpg.Record] | None" = None
+        self._pool: Pool | None = None
         self._schema_fits = False
         self._waiting = 0
         self._slow_s = settings.slow_query_ms / 1000
@@ -106,7 +105,12 @@ class Database:
     async def open(self) -> None:
         """Prepare both ways; connections are made when they are needed, so that a database may come later."""
         settings = self._settings
-        self._pool = await create_pool(settings)
+        self._pool = Pool(
+            connector(settings),
+            settings.database_pool_size,
+            idle_s=settings.database_idle_s,
+            lifetime_s=settings.database_lifetime_s,
+        )
         _log.info(
             "database pool of %d, statement cache %s",
             settings.database_pool_size,
@@ -116,11 +120,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection, waiting for the statements that run at most a moment."""
         if self._pool is not None:
-            try:
-                async with asyncio.timeout(5):
-                    await self._pool.close()
-            except TimeoutError:
-                self._pool.terminate()
+            await self._pool.close(timeout_s=5)
         self._engine.dispose()
 
     def pool_state(self) -> dict[str, PoolState]:
@@ -129,7 +129,7 @@ class Database:
         assert isinstance(sessions, CountingPool)
         idle, used = sessions.checkedin(), sessions.checkedout()
         return {
-            "statements": PoolState(pool.get_size(), pool.get_idle_size(), self._waiting),
+            "statements": PoolState(pool.size, pool.free, self._waiting),
             "sessions": PoolState(idle + used, idle, sessions.waiting),
         }
 
@@ -165,7 +165,7 @@ class Database:
                 raise
             raise problem from error
         except _ConnectionLost as error:
-            await self._opened().expire_connections()
+            self._opened().expire()
             raise Unavailable from error
 
     async def missing(self) -> list[str]:
@@ -189,7 +189,7 @@ class Database:
         except _ConnectionLost:
             pass
         # Its neighbours in the pool were cut by the same event, most likely.
-        await self._opened().expire_connections()
+        self._opened().expire()
         try:
             return await self._fetch(statement, values, lock_timeout_ms)
         except _ConnectionLost as error:
@@ -204,7 +204,7 @@ class Database:
     async def _run(
         self, statement: Statement, values: Mapping[str, object], lock_timeout_ms: int | None
     ) -> Rows:
-        connection = await self._acquire()
+        connection = self._opened().take() or await self._acquire()
         started = time.perf_counter()
         try:
             if lock_timeout_ms is None:
@@ -221,7 +221,7 @@ class Database:
             _log.warning("statement given up: %s", type(error).__name__)
             raise Unavailable from error
         except asyncpg.InterfaceError as error:
-            if is_open(connection):
+            if not connection.is_closed():
                 raise
             raise _ConnectionLost from error
         except asyncpg.InternalClientError as error:
@@ -230,9 +230,9 @@ class Database:
             raise _ConnectionLost from error
         finally:
             slow.report(statement.text, time.perf_counter() - started, self._slow_s)
-            await self._opened().release(connection, timeout=5)
+            self._opened().release(connection)
 
-    async def _acquire(self) -> "PoolConnectionProxy[asyncpg.Record]":
+    async def _acquire(self) -> Connection:
         """A connection that can be used. Nothing was sent yet, so that trying again harms nobody."""
         pool, tries = self._opened(), 0
         self._waiting += 1
@@ -247,12 +247,9 @@ class Database:
                         if wait is None:
                             raise
                         await asyncio.sleep(wait)
-                        continue
-                    if is_usable(connection, self._settings.database_lifetime_s):
+                    else:
                         self._patience.connected()
                         return connection
-                    connection.terminate()
-                    await pool.release(connection)
         except failures.UNREACHABLE as error:
             # An OSError's text has addresses in it and nothing else that its name does not say.
             text = "" if isinstance(error, OSError) else f": {error}"
@@ -261,7 +258,7 @@ class Database:
         finally:
             self._waiting -= 1
 
-    def _opened(self) -> "asyncpg.Pool[asyncpg.Record]":
+    def _opened(self) -> Pool:
         if self._pool is None:
             raise RuntimeError("the database is not open")
         return self._pool

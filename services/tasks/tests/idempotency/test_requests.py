@@ -219,9 +219,9 @@ async def test_the_waiting_time_ends_with_its_transaction(
 ) -> None:
     await post(client, "/api/tasks", {"title": "x"})
     database = client._transport.app.state.database  # type: ignore[attr-defined]
-    pool = database._opened()
-    async with pool.acquire() as connection:
-        assert await connection.fetchval("SHOW lock_timeout") == "0"
+    connection = await database._opened().acquire()
+    assert await connection.fetchval("SHOW lock_timeout") == "0"
+    database._opened().release(connection)
 
 
 @pytest.mark.parametrize(
