@@ -1,5 +1,9 @@
 """Composes the service: middleware in order, routes, lifespan.
 
+A request walks down: Requests (id, access line, metrics) → Traces (where there are any) → Problems (errors
+become answers) → Authenticate (the gateway's proof) → HeadAsGet → TrailingSlash → LeanRoutes; what is none of
+theirs goes on to the framework.
+
 Task: T-020 · Spec: plan.md#tasks-api
 """
 
@@ -12,6 +16,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,7 +24,7 @@ from todo_auth.asgi import Authenticate
 from todo_auth.identity import IdentityVerifier
 from todo_service import access, health, logs, problems, settings, tracing
 from todo_service.metrics import HttpMetrics, watch
-from todo_service.requests import Requests, request_id
+from todo_service.requests import HEALTH, Requests, request_id
 from todo_service.tracing.server import Traces
 from todo_service.tracing.spans import Tracing
 from todo_tasks import document as document_of
@@ -28,6 +33,7 @@ from todo_tasks.categories.routes import router as categories
 from todo_tasks.cursors import cursor_keys
 from todo_tasks.database import Database
 from todo_tasks.head import HeadAsGet
+from todo_tasks.lean import LeanRoutes
 from todo_tasks.purge import keep_purging
 from todo_tasks.settings import TasksSettings
 from todo_tasks.tasks.routes import router as tasks
@@ -39,7 +45,7 @@ def create_app(
     access_line: access.AccessLine = access.logged,
     registry: CollectorRegistry | None = None,
     traces: Tracing | None = None,
-) -> FastAPI:
+) -> "TasksApp":
     """The ASGI application. Everything but the health paths needs the gateway's token.
 
     `access_line`: writes the access line. `registry`: where the metrics are kept; None: nothing is measured.
@@ -73,6 +79,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        middleware=[Middleware(problems.Problems)],  # before the framework answers 500 in its own way
     )
     app.state.database = database
     app.state.max_body_bytes = given.max_body_bytes
@@ -85,18 +92,14 @@ def create_app(
     app.add_exception_handler(405, _method_not_allowed)
 
     verifier = IdentityVerifier(given.identity_secret, audience=given.trust_domain)
-    # The last one added is the outermost.
-    app.add_middleware(TrailingSlash)
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(
-        Authenticate,
-        authenticate=verifier.authenticate,
-        exempt=frozenset({"/healthz", "/readyz"}),
-    )
-    app.add_middleware(problems.Problems)
+    # Around the framework and not within it, since its own layers cost as much as a route.
+    layers: ASGIApp = LeanRoutes(app.framework, app, app.routes)
+    layers = HeadAsGet(TrailingSlash(layers))
+    layers = Authenticate(layers, verifier.authenticate, exempt=HEALTH)
+    layers = problems.Problems(layers)
     if traces is not None:
-        app.add_middleware(Traces, tracing=traces)
-    app.add_middleware(Requests, access=access_line, observer=http_metrics)
+        layers = Traces(layers, traces)
+    app.layers = Requests(layers, access=access_line, observer=http_metrics)
     return app
 
 
@@ -133,7 +136,17 @@ def shown(database: Database, registry: CollectorRegistry) -> Callable[[], None]
 
 
 class TasksApp(FastAPI):
-    """FastAPI, whose document also has the bodies that routes read themselves."""
+    """FastAPI within `layers`, whose document also has the bodies that routes read themselves."""
+
+    layers: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Everything comes in by the outermost layer."""
+        await self.layers(scope, receive, send)
+
+    async def framework(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What the framework itself does."""
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The document; the schemas of bodies are added to those that FastAPI finds by itself."""
@@ -158,9 +171,8 @@ class TrailingSlash:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, its path without one trailing slash."""
         if scope["type"] == "http" and len(scope["path"]) > 1 and scope["path"].endswith("/"):
-            scope["path"] = scope["path"][
-                :-1
-            ]  # in place: the route that is found is asked for outside of here
+            # In place: the route that is found is asked for outside of here.
+            scope["path"] = scope["path"][:-1]
         await self.app(scope, receive, send)
 
 
