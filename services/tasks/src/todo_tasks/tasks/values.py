@@ -5,6 +5,7 @@ Task: T-020 · Spec: plan.md#tasks-api
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from uuid6 import uuid7
 
@@ -91,6 +92,13 @@ def of_query(query: TaskQuery, user_id: str) -> tuple[Shape, Values, bytes]:
     """The statement of a list, the parameters of its filters, which have the filters' names, and what a
     cursor of this list is bound to.
     """
+    shape, parameters, bound = _asked(query)
+    return shape, dict(parameters), f"{json.dumps(user_id)} {bound}".encode()
+
+
+@lru_cache(maxsize=512)
+def _asked(query: TaskQuery) -> tuple[Shape, Values, str]:
+    """What `of_query` gives, but for the user."""
     words = folding.fold(query.search or "").split()
     is_word = query.status in COMPLETED_BY_STATUS
     asked: dict[Filter, object] = {
@@ -110,8 +118,8 @@ def of_query(query: TaskQuery, user_id: str) -> tuple[Shape, Values, bytes]:
     sort = SORTS[query.sort]
     descending = sort.descending if query.direction is None else query.direction == "desc"
     shape = Shape(filters, query.sort, descending, counted=query.count, deleted=query.deleted)
-    bound = [user_id, "tasks", query.sort, descending, query.deleted, sorted(parameters.items())]
-    return shape, parameters, json.dumps(bound, default=str).encode()
+    bound = ["tasks", query.sort, descending, query.deleted, sorted(parameters.items())]
+    return shape, parameters, json.dumps(bound, default=str)
 
 
 def _category(name: str, now: datetime) -> Values:
