@@ -7,9 +7,10 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
+from starlette.types import Receive, Scope, Send
 from todo_service import problems
 from todo_service.problems import Problem, Problems
-from todo_tasks.lean import LeanRoute
+from todo_tasks.lean import LeanRoute, LeanRoutes
 
 
 async def name_of(request: Request) -> str:
@@ -94,3 +95,52 @@ async def test_requests_served_at_once_keep_their_own_arguments() -> None:
     app, _ = make(LeanRoute)
     found = await asyncio.gather(*(answers(app, f"/numbers/{n}") for n in range(20)))
     assert [body for _, body, _ in found] == [f"GET ada:{n}".encode() for n in range(20)]
+
+
+async def reached(method: str, path: str) -> tuple[str, dict[str, str]]:
+    """Where LeanRoutes leads: the endpoint's name and the parameters, or "framework"."""
+    router, owner = APIRouter(route_class=LeanRoute), object()
+
+    @router.get("/api/numbers")
+    async def all_(request: Request) -> Response:
+        assert request.app is owner
+        return Response("all", headers=dict(request.path_params))
+
+    @router.get("/api/numbers/{id}/half")
+    async def half(request: Request, id: str) -> Response:
+        assert request.scope["route"].path == "/api/numbers/{id}/half"
+        return Response("half", headers=dict(request.path_params))
+
+    @router.get("/api/numbers/{id}/query")
+    async def query(q: int) -> Response:
+        return Response("query")
+
+    async def framework(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response("framework")(scope, receive, send)
+
+    app = LeanRoutes(framework, owner, router.routes)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://tasks") as client:
+        answer = await client.request(method, path)
+    parameters = {"id": answer.headers["id"]} if "id" in answer.headers else {}
+    return answer.text, parameters
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "found"),
+    [
+        ("GET", "/api/numbers", ("all", {})),
+        ("GET", "/api/numbers/7/half", ("half", {"id": "7"})),
+        ("GET", "/api/numbers/half/half", ("half", {"id": "half"})),
+        ("GET", "/api/numbers/7/query", ("framework", {})),
+        ("POST", "/api/numbers", ("framework", {})),
+        ("GET", "/api/numbers/7", ("framework", {})),
+        ("GET", "/api/numbers//half", ("framework", {})),
+        ("GET", "/api/numbers/{id}/half", ("framework", {})),
+        ("GET", "/api/numbers/7/half/1", ("framework", {})),
+        ("GET", "/", ("framework", {})),
+    ],
+)
+async def test_a_lean_route_is_found_and_the_rest_is_the_frameworks(
+    method: str, path: str, found: tuple[str, dict[str, str]]
+) -> None:
+    assert await reached(method, path) == found

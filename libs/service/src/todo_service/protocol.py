@@ -47,12 +47,12 @@ class Cycle(RequestResponseCycle):
             self._send_head(message["status"], [*self.default_headers, *message.get("headers", ())])
 
     def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self.response_started = True
-        self.waiting_for_100_continue = False
         names = b"".join([name for name, _ in headers])
         values = b"".join([value for _, value in headers])
         if names.translate(None, _TOKEN) or len(values.translate(None, _CONTROLS)) != len(values):
             raise RuntimeError("A header cannot be sent: it could end its line.")
+        self.response_started = True
+        self.waiting_for_100_continue = False
         says_close = False
         for name, value in headers:
             if name == b"content-length":
