@@ -144,7 +144,7 @@ class Fleet:
 
 @pytest.fixture
 async def start_fleet(database_url: str, make: Make, tmp_path: Path) -> Callable[..., object]:
-    """`await start_fleet(gateways=2, **environment)`: the fleet, and what its gateways are told besides."""
+    """`await start_fleet(gateways=2, **environment)`: the fleet, and what its services are told besides."""
 
     async def start(*, gateways: int, **environment: str) -> Fleet:
         database = {**INHERITED, "DATABASE_URL": database_url}
@@ -162,7 +162,7 @@ async def start_fleet(database_url: str, make: Make, tmp_path: Path) -> Callable
             make(
                 f"tasks-{port}",
                 [*PYTHON, "todo_tasks", "serve"],
-                {**both, **database, "TASKS_PORT": str(port)},
+                {**both, **database, "TASKS_PORT": str(port), **environment},
                 port=port,
             )
             for port in ports

@@ -1,6 +1,7 @@
-"""Every process is restarted under load, one after the other, and no client notices.
+"""Every service is restarted under load, one after the other, each with one worker and with two, and no client
+notices.
 
-`RESTART_SECONDS`: for how long that goes on; by default each process is restarted once.
+`RESTART_SECONDS`: for how long that goes on; by default each is restarted once.
 """
 
 import asyncio
@@ -103,10 +104,11 @@ async def by_readiness(fleet: Any, _: Path) -> AsyncIterator[Callable[[], str]]:
         await asyncio.wait([looking])
 
 
-async def test_restarting_each_process_in_turn_fails_no_request_and_loses_no_write(
-    start_fleet: Any, load: Any, stored: Any, tmp_path: Path
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_restarting_each_service_in_turn_fails_no_request_and_loses_no_write(
+    start_fleet: Any, load: Any, stored: Any, tmp_path: Path, workers: int
 ) -> None:
-    fleet = await start_fleet(gateways=2)
+    fleet = await start_fleet(gateways=2, GATEWAY_WORKERS=str(workers), TASKS_WORKERS=str(workers))
     balanced = behind_haproxy if shutil.which("haproxy") else by_readiness
     ends_at = time.monotonic() + SECONDS
     restarts = 0
