@@ -20,7 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="todo-tasks", description="Tasks and categories in PostgreSQL.")
     words = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     words.add_parser("serve", help="serve the API on TASKS_HOST:TASKS_PORT")
-    words.add_parser("migrate", help="bring the schema up to date, and tie rows to Better Auth's users")
+    migrate = words.add_parser(
+        "migrate", help="bring the schema up to date, and tie rows to Better Auth's users"
+    )
+    migrate.add_argument(
+        "--distribute", action="store_true", help="and distribute the tables over a Citus cluster, by user"
+    )
     words.add_parser("check", help="say whether the schema fits this version")
     purge = words.add_parser(
         "purge", help="delete what was kept long enough: tasks in the trash, answers to repeatable requests"

@@ -18,7 +18,7 @@ from sqlalchemy import Engine, exc
 
 from todo_service import logs
 from todo_service.settings import SettingsError, load, refuse
-from todo_tasks import database_url, ownership, schema
+from todo_tasks import database_url, distribution, ownership, schema
 from todo_tasks.engine import make_engine
 from todo_tasks.migrations import HEAD
 from todo_tasks.settings import DatabaseSettings, KeepingSettings, TasksSettings
@@ -28,15 +28,21 @@ S = TypeVar("S", bound=DatabaseSettings)
 _log = logging.getLogger("todo_tasks")
 
 
-def migrate(_: argparse.Namespace) -> int:
-    """Bring the schema up to date, and tie rows to the users of the issuer."""
+def migrate(given: argparse.Namespace) -> int:
+    """Bring the schema up to date, distribute the tables where that is asked for, and tie rows to the users
+    of the issuer.
+    """
     settings = _settings(DatabaseSettings)
     direct = settings.database_direct_url
     name = "DATABASE_DIRECT_URL" if direct else "DATABASE_URL"
     engine = _engine(settings, (direct or settings.database_url).get_secret_value())
     try:
         schema.upgrade(engine)
+        if given.distribute:
+            distribution.distribute(engine)
         ownership.tie(engine)
+    except distribution.NotDistributed as refused:
+        return _fail(f"{name}: {refused}")
     except exc.OperationalError as error:
         return _unreachable(name, error)
     finally:

@@ -3,7 +3,11 @@
 Task: T-020 · Spec: plan.md#tasks-api
 """
 
+import re
 from collections.abc import Callable
+
+import psycopg2
+from sqlalchemy import exc
 
 from todo_service.problems import FieldError, Problem
 
@@ -48,3 +52,25 @@ def answer(constraint: str | None) -> Problem | None:
     """The Problem to answer with; None where a request should not have come this far."""
     make = _ANSWERS.get(constraint or "")
     return make() if make else None
+
+
+_OF_A_SHARD = re.compile(rf"\b({'|'.join(_ANSWERS)})_\d+\b")
+
+
+def violated(name: str | None, message: str) -> str | None:
+    """The constraint that an error of the server is about: its `name` there, or where there is none, the one
+    in its primary `message`. The coordinator of a cluster passes on only the words of the node that refused,
+    which name the constraint of a shard: ours and a number.
+    """
+    if name is not None:
+        return name
+    found = _OF_A_SHARD.search(message)
+    return found[1] if found else None
+
+
+def violated_in(error: exc.DBAPIError) -> str | None:
+    """As `violated`, of what a session raised."""
+    cause = error.orig
+    if not isinstance(cause, psycopg2.Error):
+        return None
+    return violated(cause.diag.constraint_name, cause.diag.message_primary or "")

@@ -159,8 +159,9 @@ class Database:
             return await fetch(statement, values, lock_timeout_ms)
         except asyncpg.LockNotAvailableError as error:
             raise LockTimeout from error
-        except asyncpg.IntegrityConstraintViolationError as error:
-            problem = constraints.answer(error.constraint_name)
+        except (asyncpg.IntegrityConstraintViolationError, asyncpg.InternalServerError) as error:
+            # Only the message: DETAIL has values.
+            problem = constraints.answer(constraints.violated(error.constraint_name, error.message or ""))
             if problem is None:
                 raise
             raise problem from error
@@ -269,10 +270,8 @@ def answered() -> Iterator[None]:
     """Turns what a session raises into Problems, as `Database.write` does."""
     try:
         yield
-    except exc.IntegrityError as error:
-        cause = error.orig
-        name = cause.diag.constraint_name if isinstance(cause, psycopg2.Error) else None
-        problem = constraints.answer(name)
+    except (exc.IntegrityError, exc.InternalError) as error:
+        problem = constraints.answer(constraints.violated_in(error))
         if problem is None:
             raise
         raise problem from error

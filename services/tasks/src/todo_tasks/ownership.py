@@ -117,6 +117,7 @@ def _why(error: exc.DBAPIError) -> str:
     reasons = {
         "42501": "this role may not refer to that table (GRANT REFERENCES)",
         "42830": 'nothing says that "user".id is unique',
+        "42P16": "it is on one node of the cluster only; run `todo-tasks migrate --distribute`",
         "55P03": "another transaction holds one of the tables; run `todo-tasks migrate` again",
     }
     return reasons.get(getattr(error.orig, "pgcode", ""), "the database refused it")

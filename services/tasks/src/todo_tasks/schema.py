@@ -54,7 +54,7 @@ def upgrade(engine: Engine) -> None:
     """Bring the schema to HEAD, a revision at a time. Several at once wait for each other, and one that was
     killed goes on where it was.
     """
-    with _one_at_a_time(engine), engine.connect() as connection:
+    with one_at_a_time(engine), engine.connect() as connection:
         found = revision(connection)
         connection.rollback()
         if found == HEAD:
@@ -75,7 +75,7 @@ def downgrade(engine: Engine, target: str) -> None:
     """Take the schema back to a revision, `base` for none. What the later ones added is lost."""
     from alembic import command
 
-    with _one_at_a_time(engine), engine.connect() as connection:
+    with one_at_a_time(engine), engine.connect() as connection:
         command.downgrade(configuration(connection), target)
 
 
@@ -91,7 +91,7 @@ def script(revisions: str = f"base:{HEAD}") -> str:
 
 
 @contextmanager
-def _one_at_a_time(engine: Engine) -> Iterator[None]:
+def one_at_a_time(engine: Engine) -> Iterator[None]:
     """Hold the lock, in a transaction of a connection of its own, which means the same behind a pooler. Who
     does not get it asks again: waiting for it would be a statement under way, for whose end CREATE INDEX
     CONCURRENTLY waits in turn.

@@ -5,7 +5,7 @@ Task: T-015 · Spec: plan.md#service-settings
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, SecretStr
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, InstanceOf, SecretStr
 from pydantic_settings import NoDecode
 
 from todo_service.settings import SecretList, Settings
@@ -76,6 +76,7 @@ class TasksSettings(KeepingSettings):
     """What the service itself needs on top.
 
     `tasks_host`: the address to listen on; another than loopback only where the network keeps strangers out.
+    `tasks_workers`: processes; `WORKERS` is another name for it.
     `tasks_metrics_port`: for Prometheus; unset, nothing is measured. `require_if_match`: a task is changed
     only by requests that say which version they are meant for. `wire_profile`: `default`, `camel`, or the
     path of a TOML file.
@@ -85,7 +86,9 @@ class TasksSettings(KeepingSettings):
     trust_domain: Annotated[str, Field(min_length=1)] = "todo"
     tasks_host: str = "127.0.0.1"
     tasks_port: Annotated[int, Field(ge=0, le=65535)] = 8001
-    tasks_workers: Annotated[int, Field(ge=1, le=64)] = 1
+    tasks_workers: Annotated[
+        int, Field(ge=1, le=64, validation_alias=AliasChoices("tasks_workers", "workers"))
+    ] = 1
     tasks_metrics_host: str = "127.0.0.1"
     tasks_metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
     wire_profile: Annotated[InstanceOf[Profile], NoDecode, BeforeValidator(_profile)] = DEFAULT

@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg2
 from sqlalchemy import ColumnElement, Connection, Engine, column, exc, select, table
 from sqlalchemy.dialects.postgresql import insert
 from uuid6 import uuid7
 
-from todo_tasks import ownership
+from todo_tasks import constraints, ownership
 from todo_tasks.categories.models import Category
 from todo_tasks.tasks.models import Task
 from todo_tasks.transfer.formats import Read
@@ -58,9 +57,10 @@ def load(engine: Engine, user_id: str, records: Read, progress: Progress) -> Imp
             if exists(connection, user_id) is False:
                 raise Refused(["There is no such user."])
             return _Import(connection, user_id, progress).run(records)
-    except exc.IntegrityError as error:
-        cause = error.orig
-        name = cause.diag.constraint_name if isinstance(cause, psycopg2.Error) else None
+    except (exc.IntegrityError, exc.InternalError) as error:
+        name = constraints.violated_in(error)
+        if name is None:
+            raise
         if name in ownership.TIES.values():
             raise Refused(["There is no such user."]) from None
         raise Refused(["Something else changed the same categories meanwhile; please try again."]) from None
