@@ -5,6 +5,8 @@ import gzip
 import json
 import random
 import tracemalloc
+from collections.abc import AsyncIterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from todo_auth import KeysUnavailable, KeySet, SeedRefused, TrustedIssuer, Verif
 from todo_auth.development import serving
 from todo_auth.errors import KeyUnknown
 from todo_auth.jwk import KeyRefused, SigningKey, read_key_set
-from todo_auth.key_document import MAX_KEY_SET_BYTES
 from todo_auth.testing import Clock, Issuer, IssuerKey
+
+MAX_KEY_SET_BYTES = 512 * 1024
 
 
 def key_set(issuer: Issuer, clock: Clock, **settings: Any) -> KeySet:
@@ -175,6 +178,16 @@ async def test_closing_while_a_fetch_runs_leaves_nothing_scheduled(issuer: Issue
     assert issuer.fetches == 1
 
 
+async def test_when_it_is_closed_nothing_of_it_runs_any_more(issuer: Issuer, clock: Clock) -> None:
+    others = asyncio.all_tasks()
+    keys = key_set(issuer, clock)
+    issuer.gate = asyncio.Event()
+    keys.refresh_if_due()
+    await settle()
+    await keys.aclose()
+    assert asyncio.all_tasks() == others
+
+
 async def test_a_key_set_that_was_closed_fetches_again(issuer: Issuer, clock: Clock) -> None:
     with serving(issuer) as url:
         keys = KeySet(f"{url}/api/auth/jwks", now=clock, sleep=clock.sleep)
@@ -274,6 +287,7 @@ async def test_odd_members_of_a_set_are_skipped_once_in_the_log_and_spoil_nothin
         assert (await verifier.verify(issuer.token())).user_id == "ann"
         skipped = [record for record in caplog.records if "skipped" in record.getMessage()]
         assert len(skipped) == len(odd)
+        assert {record.name for record in skipped} == {"todo_auth.jwk", "todo_auth.key_ring"}
         clock.moment += 300
         await verifier.verify(issuer.token("bob"))
         await settle()
@@ -290,6 +304,7 @@ LOW_ORDER = [
     "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
     "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
     "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 ]
 
@@ -329,6 +344,7 @@ def test_a_document_that_is_no_key_set_is_refused(document: bytes) -> None:
     [
         ({}, 240),
         ({"Cache-Control": "public, max-age=60"}, 60),
+        ({"Cache-Control": "Max-Age=60"}, 60),
         ({"Cache-Control": "max-age=100", "Age": "40"}, 60),
         ({"Cache-Control": "max-age=86400"}, 240),
         ({"Cache-Control": "max-age=0"}, 30),
@@ -360,18 +376,88 @@ async def test_max_age_moves_the_refresh_within_bounds(
     await keys.aclose()
 
 
+async def test_keys_are_fetched_again_though_nobody_asks_for_any(issuer: Issuer) -> None:
+    keys = issuer.trusted(refresh_s=0.01).keys
+    assert keys is not None
+    await keys.refresh()
+    while issuer.fetches < 3:
+        await asyncio.sleep(0.001)
+    await keys.aclose()
+
+
+@pytest.mark.parametrize(
+    ("refresh_s", "delays_s"),
+    [
+        (5_000, [200, 400, 800, 1_600, 3_200, 5_000, 5_000]),
+        (10**9, [100 * 2**failures for failures in range(1, 17)] + [6_553_600, 6_553_600]),
+    ],
+)
+async def test_an_issuer_that_fails_is_asked_less_and_less_often(
+    refresh_s: float, delays_s: list[float], issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "uniform", lambda low, high: high)
+    issuer.down = True
+    keys = key_set(issuer, clock, refresh_s=refresh_s, retry_s=100)
+    for delay_s in delays_s:
+        await keys.refresh()
+        clock.moment += delay_s - 0.5
+        early = keys.is_due
+        clock.moment += 0.5
+        assert (early, keys.is_due) == (False, True)
+    assert issuer.fetches == len(delays_s)
+    await keys.aclose()
+
+
+async def test_where_a_redirect_leads_is_never_asked_even_by_a_client_that_follows_them(
+    issuer: Issuer,
+) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        if request.url.host == "elsewhere.test":
+            return httpx.Response(200, json=issuer.jwks())
+        return httpx.Response(302, headers={"Location": "http://elsewhere.test/jwks"})
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer), follow_redirects=True)
+    keys = KeySet("http://issuer.test/jwks", client=client)
+    await keys.refresh()
+    assert asked == ["issuer.test"]
+    assert keys.state.last_error == "ValueError: status 302"
+    await keys.aclose()
+
+
+@pytest.mark.parametrize("chunk_bytes", [64 * 1024, 1024 * 1024])
+async def test_a_key_set_of_512_kilobytes_is_the_longest(chunk_bytes: int, issuer: Issuer) -> None:
+    async def parts(body: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(body), chunk_bytes):
+            yield body[start : start + chunk_bytes]
+
+    for size, error in (
+        (MAX_KEY_SET_BYTES, None),
+        (MAX_KEY_SET_BYTES + 1, "ValueError: more than 524288 bytes"),
+    ):
+        answer = httpx.Response(200, content=parts(json.dumps(issuer.jwks()).encode().ljust(size)))
+        client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _, answer=answer: answer))
+        keys = KeySet("http://issuer.test/jwks", client=client)
+        await keys.refresh()
+        assert keys.state.last_error == error
+        await keys.aclose()
+
+
 async def test_a_compressed_key_set_is_neither_asked_for_nor_unpacked(issuer: Issuer) -> None:
     asked: list[list[str]] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append([request.headers[name] for name in ("Accept", "Accept-Encoding", "Cache-Control")])
+        named = ("Accept", "Accept-Encoding", "Cache-Control")
+        asked.append([request.method, *(request.headers[name] for name in named)])
         body = gzip.compress(json.dumps(issuer.jwks()).encode())
         return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(body))
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     keys = KeySet("http://issuer.test/jwks", client=client)
     await keys.refresh()
-    assert asked == [["application/json", "identity", "no-cache"]]
+    assert asked == [["GET", "application/json", "identity", "no-cache"]]
     assert keys.state.last_error == "ValueError: it is compressed, which was not asked for"
     await keys.aclose()
 
@@ -620,6 +706,12 @@ def test_a_signature_that_the_library_chokes_on_is_not_good(
     assert key.verifies(b"a.b", b"c") is False
 
 
+@cache
+def sound(algorithm: str) -> dict[str, Any]:
+    """The public half of a key; the same one each time, since RSA keys take long to make."""
+    return IssuerKey(algorithm).public_jwk
+
+
 @pytest.mark.parametrize(
     ("algorithm", "changes"),
     [
@@ -633,10 +725,46 @@ def test_a_signature_that_the_library_chokes_on_is_not_good(
         ("RS256", {"e": "BA"}),
         ("RS256", {"e": "AQABAQABAQABAQAB"}),
         ("RS256", {"n": None}),
-        ("RS256", {"p": "AQAB"}),
+        *[("RS256", {member: "AQAB"}) for member in ("d", "p", "q", "dp", "dq", "qi", "oth", "k")],
+        ("RS256", {"n": jws.encode((2**16384 + 1).to_bytes(2049))}),
         ("EdDSA", {"alg": "HS256", "kty": "oct", "k": "A" * 43}),
     ],
 )
 def test_a_key_that_is_not_sound_is_refused(algorithm: str, changes: dict[str, Any]) -> None:
     with pytest.raises(KeyRefused):
-        SigningKey.from_jwk({**IssuerKey(algorithm).public_jwk, **changes})
+        SigningKey.from_jwk({**sound(algorithm), **changes})
+
+
+def test_a_modulus_of_16384_bits_is_the_longest() -> None:
+    modulus = jws.encode((2**16384 - 1).to_bytes(2048))
+    assert SigningKey.from_jwk({**sound("RS256"), "n": modulus}).algorithm == "RS256"
+
+
+@pytest.mark.parametrize(
+    ("exponent", "is_sound"),
+    [
+        *[(exponent, False) for exponent in (0, 1, 2, 4, 65_536, 2**64 + 1)],
+        *[(exponent, True) for exponent in (3, 65_537, 2**64 - 1)],
+    ],
+)
+def test_an_rsa_exponent_is_odd_at_least_3_and_of_64_bits_at_most(exponent: int, is_sound: bool) -> None:
+    size = (exponent.bit_length() + 7) // 8 or 1
+    jwk = {**sound("RS256"), "e": jws.encode(exponent.to_bytes(size))}
+    if is_sound:
+        assert SigningKey.from_jwk(jwk).algorithm == "RS256"
+    else:
+        with pytest.raises(KeyRefused, match="exponent"):
+            SigningKey.from_jwk(jwk)
+
+
+@pytest.mark.parametrize("member", ["x", "y"])
+def test_each_coordinate_of_a_curves_point_has_its_full_length_and_no_more(member: str) -> None:
+    jwk = sound("ES256")
+    for octets in (b"\0" + jws.decode(jwk[member], member), bytes(31)):
+        with pytest.raises(KeyRefused, match="coordinates are not of 32 bytes"):
+            SigningKey.from_jwk({**jwk, member: jws.encode(octets)})
+
+
+def test_a_member_that_is_no_base64url_is_named() -> None:
+    with pytest.raises(KeyRefused, match="^x is not base64url$"):
+        SigningKey.from_jwk({**sound("EdDSA"), "x": "=="})

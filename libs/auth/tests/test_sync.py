@@ -43,6 +43,36 @@ def test_a_known_key_is_used_in_the_calling_thread(issuer: Issuer, sync_verifier
     assert not own_threads()
 
 
+def test_the_thread_keeps_no_process_from_ending(issuer: Issuer, sync_verifier: SyncVerifier) -> None:
+    assert [thread.daemon for thread in own_threads()] == [True]
+
+
+def test_the_calling_threads_own_event_loop_stays_its_own(issuer: Issuer, clock: Clock) -> None:
+    def verify() -> bool:
+        own = asyncio.new_event_loop()
+        asyncio.set_event_loop(own)
+        try:
+            with SyncVerifier(issuer.trusted(now=clock, sleep=clock.sleep), now=clock) as verifier:
+                verifier.verify(issuer.token())
+            return asyncio.get_event_loop() is own
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(verify).result()
+
+
+def test_claims_are_read_by_the_applications_own_model(issuer: Issuer, clock: Clock) -> None:
+    def role(claims: dict[str, object]) -> str:
+        return str(claims["role"])
+
+    trusted = issuer.trusted(now=clock, sleep=clock.sleep)
+    with SyncVerifier(trusted, claims=role, now=clock) as verifier:
+        assert verifier.verify(issuer.token(role="admin")).extra == "admin"
+        with pytest.raises(errors.ClaimsInvalid):
+            verifier.verify(issuer.token())
+
+
 def test_keys_that_are_due_are_fetched_in_the_background_while_known_ones_serve(
     issuer: Issuer, clock: Clock, sync_verifier: SyncVerifier
 ) -> None:
@@ -140,6 +170,29 @@ def test_whatever_still_waits_in_the_thread_is_told_that_it_ends() -> None:
         with pytest.raises(KeysUnavailable, match="the verifier was closed"):
             waiting.result()
     assert not own_threads()
+
+
+def test_a_child_process_leaves_its_parents_loop_alone_and_begins_its_own() -> None:
+    async def current() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    async def nothing() -> None:
+        pass
+
+    background = _LoopThread()
+    parents = background.run(current())
+    (thread,) = own_threads()
+    # A child is born with the lock as some thread of its parent had it.
+    with background._lock:
+        background.forget()
+    background.forget()
+    assert background.run(current()) is not parents
+    assert background._inherited == [parents], "once; whoever let go of it would close it"
+    assert parents.is_running()
+    background.stop(nothing)
+    assert own_threads() == [thread]
+    parents.call_soon_threadsafe(parents.stop)
+    thread.join()
 
 
 FORKED = """

@@ -25,6 +25,7 @@ from todo_auth import (
 from todo_auth import errors
 from todo_auth.bearer import bearer_token
 from todo_auth.testing import Clock, Issuer, IssuerKey
+from todo_auth.validation import Validator
 
 SECRET = "a shared secret of more than thirty-two bytes"
 YEARS_S = 60 * 365 * 24 * 3600
@@ -276,6 +277,28 @@ async def test_an_hs256_token_needs_the_secret_issuer_audience_and_sub_or_id(
                 await verifier.verify(shared(claims))
         with pytest.raises(errors.SignatureInvalid):
             await verifier.verify(shared(issuer.claims(), "another secret of more than thirty-two bytes"))
+
+
+async def test_an_issuer_with_a_secret_alone_needs_no_keys(issuer: Issuer, clock: Clock) -> None:
+    trusted = TrustedIssuer(issuer.base_url, frozenset({issuer.base_url}), secret=SECRET)
+    async with Verifier(trusted, now=clock) as verifier:
+        assert (verifier.is_ready, verifier.key_sets) == (True, [])
+        assert (await verifier.verify(shared(issuer.claims()))).user_id == "ann"
+        with pytest.raises(errors.AlgorithmRefused):
+            await verifier.verify(issuer.token())
+
+
+def test_an_examined_token_says_its_algorithm_and_where_its_key_is(issuer: Issuer, clock: Clock) -> None:
+    trusted = issuer.trusted(secret=SECRET, now=clock)
+    validator = Validator(
+        [trusted], max_lifetime_s=900, leeway_s=30, types=["JWT"], claims=None, remembered=0, now=clock
+    )
+    for token, algorithm, keys in (
+        (issuer.token(header={"alg": "Ed25519"}), "EdDSA", trusted.keys),
+        (issuer.token(secret=SECRET), "HS256", None),
+    ):
+        examined = validator.examine(token)
+        assert (examined.algorithm, examined.keys) == (algorithm, keys)
 
 
 async def test_id_stands_for_sub_only_in_hs256_tokens(issuer: Issuer, verifier: Verifier) -> None:

@@ -1,5 +1,7 @@
 """The environment is checked at once, in words, and never repeated."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,20 @@ class Example(Settings):
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    for name in ("PORT", "IDENTITY_SECRET", "ORIGINS", "ENV"):
+    for name in ("PORT", "IDENTITY_SECRET", "ORIGINS", "ENV", "SECRETS_DIR"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def secrets(empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of secrets, with one of them, as Docker mounts it."""
+    folder = empty_folder / "secrets"
+    folder.mkdir()
+    (folder / "identity_secret").write_text(f"{LONG}\n")
+    monkeypatch.setenv("SECRETS_DIR", str(folder))
+    monkeypatch.setenv("PORT", "80")
+    return folder
 
 
 def test_every_problem_is_told_at_once_and_no_value_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,3 +88,46 @@ def test_refusing_prints_each_problem_and_ends_with_status_two(capsys: pytest.Ca
         settings.refuse(SettingsError(["PORT is not set.", "ORIGINS: odd."]))
     assert caught.value.code == 2
     assert capsys.readouterr().err == "error: PORT is not set.\nerror: ORIGINS: odd.\n"
+
+
+def test_a_secret_is_read_from_the_file_of_its_name(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings.load(Example).identity_secret == (LONG,)
+    monkeypatch.setenv("ENV", "production")
+    assert settings.load(Example).identity_secret == (LONG,), "in production, too"
+    monkeypatch.setenv("IDENTITY_SECRET", f"{LONG} from the environment")
+    assert settings.load(Example).identity_secret == (f"{LONG} from the environment",), "which wins"
+
+
+def test_what_is_wrong_with_a_secrets_file_is_told_by_the_settings_name(secrets: Path) -> None:
+    (secrets / "identity_secret").write_text("hunter2")
+    with pytest.raises(SettingsError) as caught:
+        settings.load(Example)
+    assert len(caught.value.problems) == 1
+    assert caught.value.problems[0].startswith("IDENTITY_SECRET: ")
+    assert "hunter2" not in str(caught.value)
+    (secrets / "identity_secret").write_bytes(b"\xff" * 40)
+    with pytest.raises(SettingsError, match="not text in UTF-8"):
+        settings.load(Example)
+    (secrets / "identity_secret").unlink()
+    with pytest.raises(SettingsError, match="^IDENTITY_SECRET is not set.$"):
+        settings.load(Example)
+
+
+def test_a_secrets_file_that_may_not_be_read_is_named(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets / "identity_secret").chmod(0)
+    if os.geteuid() == 0:  # who may read every file
+
+        def denied(path: Path, encoding: str | None = None) -> str:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+        monkeypatch.setattr(Path, "read_text", denied)
+    with pytest.raises(SettingsError, match="^IDENTITY_SECRET: its file in SECRETS_DIR cannot be read"):
+        settings.load(Example)
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_told(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRETS_DIR", str(secrets / "elsewhere"))
+    with pytest.raises(SettingsError, match="^SECRETS_DIR: there is no such folder.$"):
+        settings.load(Example)

@@ -61,3 +61,12 @@ def test_what_is_not_as_needed_is_named_without_its_value(
 def test_commands_on_the_database_need_no_identity_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://db/todo")
     assert load(DatabaseSettings).database_direct_url is None
+
+
+def test_an_images_workers_are_the_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://ada:hunter2@db/todo")
+    monkeypatch.setenv("IDENTITY_SECRET", SECRET)
+    monkeypatch.setenv("WORKERS", "3")
+    assert load(TasksSettings).tasks_workers == 3
+    monkeypatch.setenv("TASKS_WORKERS", "2")
+    assert load(TasksSettings).tasks_workers == 2

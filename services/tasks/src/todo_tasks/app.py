@@ -10,6 +10,7 @@ Task: T-020 · Spec: plan.md#tasks-api
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -74,7 +75,7 @@ def create_app(
 
     app = TasksApp(
         title="Todo tasks",
-        version="0.1.0",
+        version=version("todo-tasks"),
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
