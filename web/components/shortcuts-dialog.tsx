@@ -9,7 +9,9 @@ const KEYS: [keys: string[], does: string][] = [
   [["↓", "↑"], "Go to the next or the previous task"],
   [["Space"], "Complete the task, or open it again"],
   [["Enter"], "Edit the task"],
-  [["Delete"], "Delete the task (it can be undone)"],
+  [["Delete"], "Delete the task"],
+  [["Alt ↑", "Alt ↓"], "Move the task, where the list is in your order"],
+  [["U"], "Do what the bar at the bottom offers: undo, or try again"],
   [["Esc"], "Close a dialog, clear the search"],
   [["?"], "Show these keys"],
 ];

@@ -1,94 +1,66 @@
 /**
- * The todo page: what is where, and what a person is told when something fails.
+ * The todo page: what is where, and what a person is told of what they did.
  *
- * Task: T-028 · Spec: plan.md#web-page
+ * Task: T-058 · Spec: plan.md#web-page
  */
 "use client";
 
-import { useCallback, useMemo, useRef, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 
-import { FilterBar } from "@/components/filter-bar";
 import { Headline } from "@/components/headline";
 import { LoadFailure } from "@/components/load-failure";
 import { Masthead } from "@/components/masthead";
-import { Notice, type Message } from "@/components/notice";
 import { NothingToShow } from "@/components/nothing-to-show";
+import { Notice } from "@/components/notice";
+import { OfflineNotice } from "@/components/offline-notice";
 import { QuickAdd } from "@/components/quick-add";
 import { ShortcutsDialog } from "@/components/shortcuts-dialog";
 import { TaskDialog } from "@/components/task-dialog";
 import { TaskList } from "@/components/task-list";
+import { ViewBar } from "@/components/view-bar";
 import { createAccessToken } from "@/lib/access-token";
-import { describe, isPassing, SignedOut } from "@/lib/failures";
-import { categoriesOf, countByStatus, filterTasks, groupTasks, NO_FILTER } from "@/lib/filter";
+import { describe, SignedOut } from "@/lib/failures";
 import { createSend, type Send } from "@/lib/gateway";
-import { createTasksApi, draftOf, type Task } from "@/lib/tasks";
+import { groupTasks } from "@/lib/order";
+import { taskActions } from "@/lib/task-actions";
+import { createTasksApi } from "@/lib/tasks";
+import { useNotice } from "@/lib/use-notice";
 import { useShortcuts } from "@/lib/use-shortcuts";
 import { useTasks } from "@/lib/use-tasks";
+import { useView } from "@/lib/use-view";
+import { categoriesOf, countByStatus, select, tagsOf, widened } from "@/lib/view";
 
 interface Props {
   user: { id: string; name: string };
   gatewayUrl: string;
+  /** The query of the page's address. */
+  query: string;
 }
 
-export function TaskPage({ user, gatewayUrl }: Props) {
+export function TaskPage({ user, gatewayUrl, query }: Props) {
   const api = useMemo(() => {
     const send = createSend(gatewayUrl, createAccessToken(user.id));
     return createTasksApi(leavingWhenSignedOut(send));
   }, [gatewayUrl, user.id]);
-  const { tasks, failure, reload, create, update, complete, remove } = useTasks(api);
-  const [filter, setFilter] = useState(NO_FILTER);
+  const stored = useTasks(api);
+  const { tasks, failure, reload } = stored;
+  const notices = useNotice(reload);
+  const { create, save, toggle, discard, move } = taskActions(stored, notices);
+  const [view, show] = useView(query);
   const [editedId, setEditedId] = useState<string | null>(null);
   const [isHelpOpen, setIsHelpOpen] = useState(false);
-  const [message, setMessage] = useState<Message | null>(null);
   const newTask = useRef<HTMLInputElement>(null);
   const search = useRef<HTMLInputElement>(null);
-  const dismiss = useCallback(() => setMessage(null), []);
   useShortcuts({
     n: () => newTask.current?.focus(),
     "/": () => search.current?.focus(),
+    u: notices.act,
     "?": () => setIsHelpOpen(true),
   });
 
-  /** Does `work` and says `done`; where it fails, says why and offers what helps. */
-  async function attempt(work: () => Promise<unknown>, done: Message): Promise<void> {
-    try {
-      await work();
-      setMessage(done);
-    } catch (error) {
-      const again = { label: "Try again", run: () => void attempt(work, done) };
-      setMessage({ text: describe(error), tone: "failed", ...(isPassing(error) && { action: again }) });
-      // Refused for good: what is on the screen is not what is stored.
-      if (!isPassing(error)) await reload();
-    }
-  }
-
-  function toggle(task: Task): Promise<void> {
-    const text = task.completed ? `Opened “${task.title}” again.` : `Completed “${task.title}”.`;
-    const back = () => void toggle({ ...task, completed: !task.completed });
-    return attempt(() => complete(task, !task.completed), {
-      text,
-      tone: "done",
-      ...(!task.completed && { action: { label: "Undo", run: back } }),
-    });
-  }
-
-  function discard(task: Task): Promise<void> {
-    const restored: Message = { text: `“${task.title}” is back.`, tone: "done" };
-    return attempt(() => remove(task), {
-      text: `Deleted “${task.title}”.`,
-      tone: "done",
-      action: { label: "Undo", run: () => void attempt(() => restore(task), restored) },
-    });
-  }
-
-  async function restore(task: Task): Promise<void> {
-    const copy = await create(draftOf(task));
-    if (task.completed) await complete(copy, true);
-  }
-
   const now = new Date();
   const all = tasks ?? [];
-  const groups = groupTasks(filterTasks(all, filter), now);
+  const shown = select(all, view, now);
   const categories = categoriesOf(all);
   const edited = all.find((task) => task.id === editedId);
 
@@ -97,25 +69,21 @@ export function TaskPage({ user, gatewayUrl }: Props) {
       <main className="mx-auto w-full max-w-4xl px-5 pb-24 sm:px-8">
         <Masthead
           name={user.name}
-          onFailure={() => setMessage({ text: "Signing out did not work. Try again.", tone: "failed" })}
+          onFailure={() => notices.say({ text: "Signing out did not work. Try again.", tone: "failed" })}
         />
+        <OfflineNotice />
         <div className="mt-8 sm:mt-14">
           <Headline tasks={tasks} now={now} />
         </div>
-        <QuickAdd
-          inputRef={newTask}
-          categories={categories}
-          onCreate={async (draft) => {
-            const task = await create(draft);
-            setMessage({ text: `Added “${task.title}”.`, tone: "done" });
-          }}
-        />
-        <FilterBar
-          filter={filter}
+        <QuickAdd inputRef={newTask} categories={categories} onCreate={create} />
+        <ViewBar
+          view={view}
           counts={countByStatus(all)}
+          shown={shown.length}
           categories={categories}
+          tags={tagsOf(all)}
           searchRef={search}
-          onChange={setFilter}
+          onChange={show}
         />
         {failure !== null && (
           <LoadFailure hasTasks={tasks !== null} sentence={describe(failure)} onRetry={() => void reload()} />
@@ -125,15 +93,17 @@ export function TaskPage({ user, gatewayUrl }: Props) {
             Loading your tasks…
           </p>
         )}
-        {tasks !== null && groups.length === 0 && (
-          <NothingToShow isListEmpty={tasks.length === 0} onShowAll={() => setFilter(NO_FILTER)} />
+        {tasks !== null && shown.length === 0 && (
+          <NothingToShow isListEmpty={tasks.length === 0} onShowAll={() => show(widened(view))} />
         )}
         <TaskList
-          groups={groups}
+          groups={groupTasks(shown, view.sort, now)}
           now={now}
           onComplete={(task) => void toggle(task)}
           onEdit={(task) => setEditedId(task.id)}
           onDelete={(task) => void discard(task)}
+          onTag={(tag) => show({ ...view, tag })}
+          onMove={({ tasks: ordered }, task, index) => void move(ordered, task, index)}
         />
         <p className="mt-8 hidden text-sm text-quiet sm:block">
           <kbd className="key">N</kbd> new task · <kbd className="key">/</kbd> search ·{" "}
@@ -151,10 +121,7 @@ export function TaskPage({ user, gatewayUrl }: Props) {
           key={edited.id}
           task={edited}
           categories={categories}
-          onSave={async (changes) => {
-            await update(edited, changes);
-            setMessage({ text: `Saved “${changes.title ?? edited.title}”.`, tone: "done" });
-          }}
+          onSave={save}
           onConflict={reload}
           onDelete={() => {
             setEditedId(null);
@@ -164,7 +131,7 @@ export function TaskPage({ user, gatewayUrl }: Props) {
         />
       )}
       {isHelpOpen && <ShortcutsDialog onClose={() => setIsHelpOpen(false)} />}
-      <Notice message={message} onDismiss={dismiss} />
+      <Notice message={notices.message} onAct={notices.act} onDismiss={notices.dismiss} />
     </>
   );
 }

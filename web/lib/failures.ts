@@ -37,7 +37,8 @@ export class Problem extends Error {
 
 function sentence(status: number, detail: string | null): string {
   if (status === 401) return "The server does not accept your sign-in. Sign out, then sign in again.";
-  if (status === 412) return "This task was changed elsewhere in the meantime. Save again to keep what you wrote.";
+  if (status === 412)
+    return "This task was changed elsewhere in the meantime. Save again to keep what you wrote; the rest stays as it is now.";
   if (status === 429) return "Too many requests. Wait a moment, then try again.";
   if (status >= 502) return "The service does not answer right now. Try again in a moment.";
   return detail ?? `The server refused the request (${status}).`;

@@ -12,8 +12,10 @@ export interface Call {
   method?: "GET" | "POST" | "PATCH" | "DELETE";
   /** Sent as JSON; as a merge patch (RFC 7396) where the method is PATCH. */
   body?: unknown;
-  /** The version the change is based on: refused with 412 when the task has another by now. */
-  ifVersion?: number;
+  /** The versions (ETags) that the change is meant for: refused with 412 when the task has another by now. */
+  ifMatch?: string;
+  /** A POST with the same key and body is carried out once. */
+  idempotencyKey?: string;
 }
 
 /** Sends `call` to a path of the gateway, with its query; it begins with `/`. */
@@ -30,7 +32,8 @@ export function createSend(baseUrl: string, accessToken: AccessToken): Send {
     const headers = new Headers({ Accept: "application/json", Authorization: `Bearer ${token}` });
     if (call.body !== undefined)
       headers.set("Content-Type", method === "PATCH" ? "application/merge-patch+json" : "application/json");
-    if (call.ifVersion !== undefined) headers.set("If-Match", `"${call.ifVersion}"`);
+    if (call.ifMatch !== undefined) headers.set("If-Match", call.ifMatch);
+    if (call.idempotencyKey !== undefined) headers.set("Idempotency-Key", call.idempotencyKey);
     try {
       return await fetch(baseUrl + reference, {
         method,

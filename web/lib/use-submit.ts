@@ -16,7 +16,7 @@ export interface Submission {
   submit(event: FormEvent<HTMLFormElement>): void;
 }
 
-/** Makes a form's submit handler of `work`, which throws where it fails. A second submit waits for the first. */
+/** Makes a form's submit handler of `work`, which throws where it fails. */
 export function useSubmit(work: (form: HTMLFormElement) => Promise<void>): Submission {
   const [isPending, setIsPending] = useState(false);
   const [error, setError] = useState<unknown>(null);
@@ -39,7 +39,7 @@ export function useSubmit(work: (form: HTMLFormElement) => Promise<void>): Submi
     fields: error instanceof Problem ? error.fields : {},
     submit(event) {
       event.preventDefault();
-      if (!isPending) void run(event.currentTarget);
+      void run(event.currentTarget);
     },
   };
 }

@@ -7,13 +7,13 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 pytestmark = pytest.mark.timeout(300)  # The first test waits for the stack, which may have to build the page.
 
 SignUp = Callable[..., str]
+SignIn = Callable[[Page, str], None]
 Add = Callable[[Page, str], None]
-Screenshot = Callable[[Page, str], None]
 
 
 def row(page: Page, title: str) -> Locator:
@@ -47,7 +47,7 @@ def answer(status: int, **members: object) -> Callable[[Route], None]:
 
 
 def test_what_the_service_refuses_is_said_beside_the_field_and_nothing_typed_is_lost(
-    page: Page, sign_up: SignUp, add: Add, screenshot: Screenshot
+    page: Page, sign_up: SignUp, add: Add
 ) -> None:
     sign_up(page)
     long = "x" * 201
@@ -55,7 +55,6 @@ def test_what_the_service_refuses_is_said_beside_the_field_and_nothing_typed_is_
     page.keyboard.press("Enter")
     expect(page.get_by_role("form", name="New task").get_by_role("alert")).to_contain_text("200")
     expect(page.get_by_label("Title of the new task")).to_have_value(long)
-    screenshot(page, "new")
 
     add(page, "Short")
     row(page, "Short").get_by_role("button").first.click()
@@ -87,7 +86,7 @@ def test_wrong_credentials_are_said_in_words(page: Page, sign_up: SignUp) -> Non
 
 
 def test_a_gateway_that_does_not_answer_is_said_in_words_and_tried_again(
-    page: Page, sign_up: SignUp, add: Add, screenshot: Screenshot
+    page: Page, sign_up: SignUp, add: Add
 ) -> None:
     sign_up(page)
     add(page, "Survive the night")
@@ -97,7 +96,6 @@ def test_a_gateway_that_does_not_answer_is_said_in_words_and_tried_again(
     page.reload()
     failure = page.get_by_role("alert").filter(has_text="Your tasks could not be loaded.")
     expect(failure).to_contain_text("The server cannot be reached.")
-    screenshot(page, "stopped")
     page.unroute(everything)
     failure.get_by_role("button", name="Try again").click()
     expect(row(page, "Survive the night")).to_be_visible()
@@ -136,6 +134,56 @@ def test_an_ended_session_leads_back_to_sign_in_and_says_so(page: Page, sign_up:
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/sign-in"))
     expect(page.get_by_text("You were signed out.")).to_be_visible()
+
+
+def test_without_a_network_the_page_says_so_and_catches_up_afterwards(
+    page: Page, sign_up: SignUp, add: Add, new_context: Callable[..., BrowserContext], sign_in: SignIn
+) -> None:
+    email = sign_up(page)
+    add(page, "Written before")
+    elsewhere = new_context().new_page()
+    sign_in(elsewhere, email)
+
+    page.context.set_offline(True)
+    expect(page.get_by_text("You are offline.")).to_be_visible()
+    box(page, "Written before").click()
+    failure = page.get_by_role("status").filter(has_text="The server cannot be reached.")
+    expect(failure).to_be_visible()
+    expect(box(page, "Written before")).not_to_be_checked()
+    add(elsewhere, "Written meanwhile")
+
+    page.context.set_offline(False)
+    expect(page.get_by_text("You are offline.")).to_have_count(0)
+    expect(row(page, "Written meanwhile")).to_be_visible()
+    failure.get_by_role("button", name="Try again").click()
+    expect(box(page, "Written before")).to_be_checked()
+
+
+def test_saving_changes_only_what_was_changed_here(
+    page: Page, sign_up: SignUp, new_context: Callable[..., BrowserContext], sign_in: SignIn
+) -> None:
+    """A list that is loaded again under an open dialog must not make its old words look like changes."""
+    email = sign_up(page, {"title": "Old title", "description": "Old words"})
+    row(page, "Old title").get_by_role("button").first.click()
+    dialog = page.get_by_role("dialog", name="Edit task")
+    dialog.get_by_label("Description").fill("My words")
+
+    elsewhere = new_context().new_page()
+    sign_in(elsewhere, email)
+    row(elsewhere, "Old title").get_by_role("button").first.click()
+    other = elsewhere.get_by_role("dialog", name="Edit task")
+    other.get_by_label("Title").fill("Their title")
+    other.get_by_role("button", name="Save").click()
+    expect(other).to_be_hidden()
+
+    with page.expect_response(re.compile("/api/tasks$")):
+        page.evaluate("window.dispatchEvent(new Event('online'))")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("changed elsewhere")
+    expect(dialog.get_by_label("Title")).to_have_value("Old title")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog).to_be_hidden()
+    expect(row(page, "Their title")).to_contain_text("My words")
 
 
 def test_a_change_made_elsewhere_in_the_meantime_is_not_overwritten_unseen(

@@ -29,11 +29,11 @@ def test_a_second_user_sees_nothing_of_the_first(
     email = sign_up(page)
     add(page, "A secret of Ada's")
     other = new_context().new_page()
-    sign_up(other, "Grace Hopper")
+    sign_up(other, name="Grace Hopper")
     expect(other.get_by_text("A secret of Ada's")).to_have_count(0)
 
     sign_out(page)
-    sign_up(page, "Grace Hopper")
+    sign_up(page, name="Grace Hopper")
     expect(page.get_by_text("A secret of Ada's")).to_have_count(0)
     sign_out(page)
     sign_in(page, email)
@@ -47,7 +47,7 @@ def test_a_user_who_signs_in_from_another_tab_is_never_shown_in_the_first_ones_p
     add(page, "A secret of Ada's")
     page.context.clear_cookies()
     second = page.context.new_page()
-    sign_up(second, "Grace Hopper")
+    sign_up(second, name="Grace Hopper")
     page.evaluate(
         "Date.now = () => new Date().getTime() + 3_600_000"
     )  # The first user's token has to be renewed.
