@@ -404,7 +404,15 @@ async def test_an_issuer_that_fails_is_asked_less_and_less_often(
         early = keys.is_due
         clock.moment += 0.5
         assert (early, keys.is_due) == (False, True)
-    assert issuer.fetches == len(delays_s)
+    assert issuer.fetches == keys.state.failures == len(delays_s)
+    await keys.aclose()
+
+
+async def test_a_fetch_ends_with_its_limit_of_time(issuer: Issuer, clock: Clock) -> None:
+    keys = key_set(issuer, clock, timeout_s=0.01)
+    issuer.gate = asyncio.Event()
+    await keys.refresh()
+    assert (keys.state.last_error or "").startswith("TimeoutError")
     await keys.aclose()
 
 
@@ -624,6 +632,7 @@ async def test_a_worker_that_starts_with_a_seed_that_is_due_fetches_in_the_backg
 async def test_how_the_key_set_stands_is_told(issuer: Issuer, clock: Clock) -> None:
     keys = key_set(issuer, clock)
     assert (keys.state.is_usable, keys.state.age_s, keys.state.fetches) == (False, None, 0)
+    assert keys.state.last_error is None
     await keys.refresh()
     clock.moment += 7
     assert (keys.state.keys, keys.state.is_usable, keys.state.age_s) == (1, True, 7)

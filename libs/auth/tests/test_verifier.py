@@ -619,8 +619,14 @@ async def test_what_is_no_string_is_malformed(verifier: Verifier) -> None:
 async def test_strings_and_numbers_that_cannot_be_written_again_are_refused(
     issuer: Issuer, verifier: Verifier
 ) -> None:
-    deep = json.loads("[" * 65 + "]" * 65)
-    for claims in ({"sub": "\ud800"}, {"name": "\udfff"}, {"x": {"\ud800": 1}}, {"x": deep}):
+    lists, objects = json.loads("[" * 65 + "]" * 65), json.loads('{"x":' * 65 + "1" + "}" * 65)
+    for claims in (
+        {"sub": "\ud800"},
+        {"name": "\udfff"},
+        {"x": {"\ud800": 1}},
+        {"x": lists},
+        {"x": objects},
+    ):
         with pytest.raises(errors.TokenMalformed):
             await verifier.verify(issuer.token(**claims))
     for header in ({"kid": "\ud800"}, {"typ": "\ud800"}, {"alg": "\ud800"}):

@@ -1,5 +1,4 @@
-"""Every service is restarted under load, one after the other, each with one worker and with two, and no client
-notices.
+"""Every service is restarted under load, one after the other, with one worker or two, and no client notices.
 
 `RESTART_SECONDS`: for how long that goes on; by default each is restarted once.
 """
