@@ -71,7 +71,6 @@ async def a_user(port: int, token: str) -> AsyncIterator[None]:
     middle, worst = took_s[len(took_s) // 2], took_s[-1]
     print(f"{len(outcomes)} requests of the user, median {middle * 1e3:.0f} ms, longest {worst * 1e3:.0f} ms")
     assert set(outcomes) == {200}
-    assert len(outcomes) >= 10
 
 
 Speak = Callable[[asyncio.StreamReader, asyncio.StreamWriter, str], Awaitable[None]]
