@@ -119,6 +119,20 @@ async def test_an_expired_connection_is_not_used_even_before_it_is_closed(serve:
     assert upstream.connections == 2
 
 
+async def test_a_connection_that_has_lived_is_closed_behind_its_answer(serve: Any, connect: Any) -> None:
+    async def script(peer: Any) -> None:
+        while await peer.head():
+            await peer.send(HELLO)
+
+    upstream = await serve(script)
+    pool = connect(upstream, lifetime_s=0)
+    for number in range(1, 4):
+        await get(pool)
+        await upstream.all_closed()
+        assert upstream.connections == number
+    assert pool.outstanding == 0
+
+
 async def test_requests_past_the_limit_are_served_in_the_order_they_came(serve: Any, connect: Any) -> None:
     served = []
 

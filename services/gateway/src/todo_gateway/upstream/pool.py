@@ -5,6 +5,7 @@ Task: T-025 · Spec: plan.md#upstream-client
 
 import asyncio
 import math
+import random
 import ssl
 from collections import deque
 from urllib.parse import urlsplit
@@ -32,7 +33,8 @@ class Pool:
     request to the head of the answer and to all of a short one, `read_timeout_s` for the next byte. The time
     that a caller takes to produce a body or to read one is never counted. An idle connection is closed after
     `keepalive_s`: keep it under the upstream's own limit (uvicorn's is 5 s), or requests meet connections
-    that are just being closed. `max_head_bytes` bounds the names and values of an answer's headers. `tls`
+    that are just being closed. One that has lived for `lifetime_s` (give or take a tenth) is closed behind its
+    answer, so that whoever is new behind the same name gets a share. `max_head_bytes` bounds the names and values of an answer's headers. `tls`
     replaces the default context of an https origin.
 
     Belongs to one event loop. Raises `ValueError` for an origin that is none.
@@ -49,6 +51,7 @@ class Pool:
         head_timeout_s: float = 30.0,
         read_timeout_s: float = 30.0,
         keepalive_s: float = 4.0,
+        lifetime_s: float = 300.0,
         max_head_bytes: int = 32 * 1024,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -67,11 +70,12 @@ class Pool:
         self._connect_timeout_s = connect_timeout_s
         self._pool_timeout_s = pool_timeout_s
         self._keepalive_s = keepalive_s
+        self._lifetime_s = lifetime_s
         self._max_connections = max_connections
         self._free_slots = max_connections  # a connection has one, from before it is made until it is closed
         self._idle: dict[Connection, float] = {}  # and the loop's time at which it expires; the oldest first
         self._waiters: deque[asyncio.Future[Connection | None]] = deque()  # None: a free slot
-        self._open: set[Connection] = set()
+        self._open: dict[Connection, float] = {}  # and the loop's time at which it has lived
         self._connecting = 0
         self._reaper: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -220,7 +224,8 @@ class Pool:
                 timeout_s=min(self._connect_timeout_s, give_up_at - asyncio.get_running_loop().time()),
             )
             if not connection.is_lost:
-                self._open.add(connection)
+                lifetime_s = self._lifetime_s * random.uniform(0.9, 1.1)
+                self._open[connection] = asyncio.get_running_loop().time() + lifetime_s
         finally:
             self._connecting -= 1
             self._note_quiet()
@@ -230,7 +235,13 @@ class Pool:
         return connection
 
     def _release(self, connection: Connection) -> None:
-        self._pass_on(connection if connection.settle() else None)
+        if not connection.settle():
+            self._pass_on(None)
+        elif self._open.get(connection, 0.0) > asyncio.get_running_loop().time():
+            self._pass_on(connection)
+        else:
+            connection.close()
+            self._pass_on(None)
 
     def _pass_on(self, connection: Connection | None) -> None:
         """Give a slot, and the connection in it, to whoever has waited longest; keep it if nobody does."""
@@ -261,7 +272,7 @@ class Pool:
             connection.close()
 
     def _on_lost(self, connection: Connection) -> None:
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         if self._idle.pop(connection, None) is not None:
             self._pass_on(None)
         self._note_quiet()
