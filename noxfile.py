@@ -238,7 +238,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Do the tests reach 95 % of the lines and of the branches of each library and service?"""
+    """How much the tests reach: 95 % of lines and branches at least, of each library and service."""
     install(session, *EVERYTHING, groups=("test", "coverage"))
     found = Path(session.virtualenv.location).resolve() / "coverage"
     shutil.rmtree(found, ignore_errors=True)
