@@ -27,15 +27,16 @@ from todo_gateway.upstream.retries import is_repeatable
 class Pool:
     """Connections to one `origin` (`http://host:port` or `https://…`), made when needed and kept for reuse.
 
-    At most `max_connections` are open; further requests wait their turn, first come first served. Limits in
-    seconds: `connect_timeout_s` for a connection (name resolution and TLS included), `pool_timeout_s` for a
-    turn, `write_timeout_s` for the upstream to take more of the request, `head_timeout_s` from the end of the
-    request to the head of the answer and to all of a short one, `read_timeout_s` for the next byte. The time
-    that a caller takes to produce a body or to read one is never counted. An idle connection is closed after
-    `keepalive_s`: keep it under the upstream's own limit (uvicorn's is 5 s), or requests meet connections
-    that are just being closed. One that has lived for `lifetime_s` (give or take a tenth) is closed behind its
-    answer, so that whoever is new behind the same name gets a share. `max_head_bytes` bounds the names and values of an answer's headers. `tls`
-    replaces the default context of an https origin.
+    At most `max_connections` are open; further requests wait their turn, first come first served. Limits
+    in seconds: `connect_timeout_s` for a connection (name resolution and TLS included), `pool_timeout_s`
+    for a turn, `write_timeout_s` for the upstream to take more of the request, `head_timeout_s` from the
+    end of the request to the head of the answer and to all of a short one, `read_timeout_s` for the next
+    byte. The time that a caller takes to produce a body or to read one is never counted. An idle
+    connection is closed after `keepalive_s`: keep it under the upstream's own limit (uvicorn's is 5 s),
+    or requests meet connections that are just being closed. One that has lived for `lifetime_s` (give or
+    take a tenth) is closed behind its answer, so that whoever is new behind the same name gets a share.
+    `max_head_bytes` bounds the names and values of an answer's headers. `tls` replaces the default
+    context of an https origin.
 
     Belongs to one event loop. Raises `ValueError` for an origin that is none.
     """
