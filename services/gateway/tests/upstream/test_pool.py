@@ -172,7 +172,7 @@ async def test_who_waits_too_long_is_told(serve: Any, connect: Any) -> None:
     with pytest.raises(PoolTimeout) as error:
         await pool.request(b"GET", b"/", [])
     assert not error.value.sent
-    assert not pool._waiters, "a queue of those who left would grow"
+    assert not pool._turns, "a queue of those who left would grow"
     await held.aclose()
     await (await pool.request(b"GET", b"/", [])).aclose()
 

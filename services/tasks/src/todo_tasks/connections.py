@@ -9,14 +9,13 @@ Task: T-019 · Spec: plan.md#connections
 import asyncio
 import select as readiness
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import asyncpg
 
+from todo_service.turns import Turns
 from todo_tasks import database_url
 from todo_tasks.engine import APPLICATION_NAME
 from todo_tasks.settings import DatabaseSettings
@@ -85,7 +84,7 @@ class Pool:
         self._size = 0  # those that are there, and places for those that are being made
         self._open: set[Connection] = set()
         self._free: list[Connection] = []  # the last one was used last
-        self._waiting: deque[asyncio.Future[Connection | None]] = deque()  # None: the place for a new one
+        self._turns: Turns[Connection | None] = Turns(self._give_on)  # None: the place for a new one
         self._expired_at = float("-inf")
         self._sweeper: asyncio.TimerHandle | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -123,7 +122,7 @@ class Pool:
             if self._size < self._most:
                 self._size += 1
                 return await self._make()
-            given = await self._wait()
+            given = await self._turns.wait()
             if given is None:
                 return await self._make()
             if given.is_usable():
@@ -150,9 +149,7 @@ class Pool:
     async def close(self, timeout_s: float) -> None:
         """Close every connection, waiting at most so long for those that are lent."""
         self._is_closed = True
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_exception(asyncpg.InterfaceError("the pool is closed"))
+        self._turns.end(lambda: asyncpg.InterfaceError("the pool is closed"))
         if self._sweeper is not None:
             self._sweeper.cancel()
         while self._free:
@@ -179,33 +176,14 @@ class Pool:
         self._open.add(connection)
         return connection
 
-    async def _wait(self) -> Connection | None:
-        waiter: asyncio.Future[Connection | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.cancelled():
-                with suppress(ValueError):  # passed over already
-                    self._waiting.remove(waiter)
-            elif waiter.exception() is None:  # it came in the same moment
-                connection = waiter.result()
-                if connection is None:
-                    self._leave_place()
-                else:
-                    self.release(connection)
-            raise
-
-    def _next(self) -> asyncio.Future[Connection | None] | None:
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                return waiter
-        return None
+    def _give_on(self, connection: Connection | None) -> None:
+        if connection is None:
+            self._leave_place()
+        else:
+            self.release(connection)
 
     def _give(self, connection: Connection) -> None:
-        if (waiter := self._next()) is not None:
-            waiter.set_result(connection)
+        if self._turns.give(connection):
             return
         connection.idle_since = time.monotonic()
         self._free.append(connection)
@@ -213,8 +191,7 @@ class Pool:
             self._sweeper = asyncio.get_running_loop().call_later(self._idle_s, self._sweep)
 
     def _leave_place(self) -> None:
-        if not self._is_closed and (waiter := self._next()) is not None:
-            waiter.set_result(None)
+        if self._turns.give(None):
             return
         self._size -= 1
         if not self._size:

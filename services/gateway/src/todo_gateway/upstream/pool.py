@@ -7,8 +7,9 @@ import asyncio
 import math
 import random
 import ssl
-from collections import deque
 from urllib.parse import urlsplit
+
+from todo_service.turns import Turns
 
 from todo_gateway.upstream.dial import dial
 from todo_gateway.upstream.errors import (
@@ -75,7 +76,7 @@ class Pool:
         self._max_connections = max_connections
         self._free_slots = max_connections  # a connection has one, from before it is made until it is closed
         self._idle: dict[Connection, float] = {}  # and the loop's time at which it expires; the oldest first
-        self._waiters: deque[asyncio.Future[Connection | None]] = deque()  # None: a free slot
+        self._turns: Turns[Connection | None] = Turns(self._pass_on)  # None: a free slot
         self._open: dict[Connection, float] = {}  # and the loop's time at which it has lived
         self._connecting = 0
         self._reaper: asyncio.TimerHandle | None = None
@@ -87,7 +88,7 @@ class Pool:
         """How many requests are under way: answers that are being read, and those waiting for a turn,
         included.
         """
-        return self._max_connections - self._free_slots - len(self._idle) + len(self._waiters)
+        return self._max_connections - self._free_slots - len(self._idle) + len(self._turns)
 
     async def request(
         self,
@@ -155,10 +156,7 @@ class Pool:
         Returns when every connection is closed; a connection attempt under way may take its own time limit.
         """
         self._is_closed = True
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_exception(PoolClosed("the pool is closed"))
+        self._turns.end(lambda: PoolClosed("the pool is closed"))
         if self._reaper is not None:
             self._reaper.cancel()
         for connection in tuple(self._idle):
@@ -199,20 +197,12 @@ class Pool:
             raise
 
     async def _wait_for_turn(self, give_up_at: float) -> Connection | None:
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[Connection | None] = loop.create_future()
-        self._waiters.append(waiter)
+        by = min(give_up_at, asyncio.get_running_loop().time() + self._pool_timeout_s)
         try:
-            async with asyncio.timeout_at(min(give_up_at, loop.time() + self._pool_timeout_s)):
-                return await waiter
-        except BaseException as error:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
-            elif waiter.exception() is None:
-                self._pass_on(waiter.result())  # its turn came at the very moment it gave up
-            if isinstance(error, TimeoutError):
-                raise PoolTimeout("every connection to the upstream stayed busy") from None
-            raise
+            async with asyncio.timeout_at(by):
+                return await self._turns.wait()
+        except TimeoutError:
+            raise PoolTimeout("every connection to the upstream stayed busy") from None
 
     async def _connect(self, give_up_at: float) -> Connection:
         """Make the connection of a slot that is held."""
@@ -249,11 +239,8 @@ class Pool:
         if connection is not None and self._is_closed:
             connection.close()
             connection = None
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(connection)
-                return
+        if self._turns.give(connection):
+            return
         if connection is None:
             self._free_slots += 1
         else:
