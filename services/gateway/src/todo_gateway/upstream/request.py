@@ -5,6 +5,8 @@ Task: T-025 · Spec: plan.md#upstream-client
 
 from collections.abc import Sequence
 
+from todo_service.fields import is_token, is_value
+
 from todo_gateway.upstream.errors import LocalProtocolError
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -24,11 +26,7 @@ CONNECTION_HEADERS = frozenset(
 )
 """Headers about the connection and framing. The client makes those it needs; no caller may pass them."""
 
-_TOKEN = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"  # RFC 9110 §5.6.2
 _VISIBLE = bytes(range(0x21, 0x7F))
-_CONTROLS = bytes(
-    [*range(0x09), *range(0x0A, 0x20), 0x7F]
-)  # a tab is allowed inside a field value: RFC 9110 §5.5
 _METHODS_WITH_CONTENT = frozenset({b"PATCH", b"POST", b"PUT"})
 
 
@@ -51,15 +49,14 @@ def encode_head(
     for a header of `CONNECTION_HEADERS`: dropping one in silence would hide that the caller never decided
     about it.
     """
-    if not method or method.translate(None, _TOKEN) or method == b"CONNECT":
+    if not method or not is_token(method) or method == b"CONNECT":
         raise LocalProtocolError("the method cannot be sent")
     if not (target.startswith(b"/") or target == b"*") or target.translate(None, _VISIBLE):
         raise LocalProtocolError("the request target cannot be sent")
     names = [name for name, _ in headers]
-    if b"" in names or b"".join(names).translate(None, _TOKEN):
+    if b"" in names or not is_token(b"".join(names)):
         raise LocalProtocolError("a header name cannot be sent")
-    values = b"".join([value for _, value in headers])
-    if len(values.translate(None, _CONTROLS)) != len(values):
+    if not is_value(b"".join([value for _, value in headers])):
         raise LocalProtocolError("a header value cannot be sent")
     if not CONNECTION_HEADERS.isdisjoint([name.lower() for name in names]):
         raise LocalProtocolError("a header of the connection cannot be passed on")
