@@ -22,6 +22,11 @@ class Deadline:
         self._at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a limit at present."""
+        return self._at is not None
+
     def set(self, timeout_s: float) -> float:
         """Allow `timeout_s` seconds from now, in place of any earlier limit; return the loop's time then."""
         at = self._at = self._loop.time() + timeout_s

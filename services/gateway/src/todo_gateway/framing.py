@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from todo_service import problems
+from todo_service.deadline import Deadline
 from todo_service.problems import Problem
 from todo_service.protocol import OneWriteProtocol
 from uvicorn import Config
@@ -70,7 +71,7 @@ class StrictProtocol(OneWriteProtocol):
         self._head_begun = False
         self._would_keep_alive = False
         self._refused = False
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline = Deadline(self.loop, self._too_late)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """The first head is awaited from here."""
@@ -83,11 +84,11 @@ class StrictProtocol(OneWriteProtocol):
             retry = {"Retry-After": "1"}
             self._refuse(Problem(503, "Too many connections.", code="overloaded", headers=retry))
         else:
-            self._deadline = self.loop.call_later(self._limits.head_timeout_s, self._too_late)
+            self._deadline.set(self._limits.head_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leaves no timer behind."""
-        self._set_deadline(None)
+        self._deadline.close()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -112,7 +113,7 @@ class StrictProtocol(OneWriteProtocol):
             return
         if self._in_body:
             self._unset_keepalive_if_required()
-            self._set_deadline(self._limits.head_timeout_s)
+            self._deadline.set(self._limits.head_timeout_s)
         elif self._held:
             self.data_received(b"")
 
@@ -154,8 +155,7 @@ class StrictProtocol(OneWriteProtocol):
         body = data[end : end + fields.length]
         rest = data[end + len(body) :]
         self._head_begun = False
-        if self._deadline is not None:
-            self._set_deadline(None)
+        self._deadline.lift()
         super().data_received(head + body)
         if self._refused:
             return b""
@@ -177,8 +177,8 @@ class StrictProtocol(OneWriteProtocol):
             grammar.check_beginning(data)
             self._head_begun = True
             self._unset_keepalive_if_required()
-            if self._deadline is None:
-                self._set_deadline(self._limits.head_timeout_s)
+            if not self._deadline.is_set:
+                self._deadline.set(self._limits.head_timeout_s)
         self._held = data
 
     def _read_body(self, data: bytes) -> bytes:
@@ -195,20 +195,12 @@ class StrictProtocol(OneWriteProtocol):
         if plain:
             super().data_received(plain)
         if self._is_answered and not self._in_body:
-            self._set_deadline(None)
+            self._deadline.lift()
             self._idle.set(self.timeout_keep_alive)
         return rest
 
-    def _set_deadline(self, seconds: float | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        if seconds is not None:
-            self._deadline = self.loop.call_later(seconds, self._too_late)
-
     def _too_late(self) -> None:
         """The head, or a body that nobody waits for, took too long, or a refused client stayed."""
-        self._deadline = None
         if self._held and not self._in_body:
             self._refuse(Problem(408, "The rest of the request did not come in time."))
         else:
@@ -234,4 +226,4 @@ class StrictProtocol(OneWriteProtocol):
         self.transport.write(STATUS_LINE[problem.status] + head + b"\r\n" + bytes(response.body))
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._set_deadline(_LINGER_S)
+        self._deadline.set(_LINGER_S)
