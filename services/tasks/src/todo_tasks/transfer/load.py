@@ -59,7 +59,7 @@ def load(engine: Engine, user_id: str, records: Read, progress: Progress) -> Imp
             return _Import(connection, user_id, progress).run(records)
     except (exc.IntegrityError, exc.InternalError) as error:
         name = constraints.violated_in(error)
-        if name is None:
+        if name is None and isinstance(error, exc.InternalError):
             raise
         if name in ownership.TIES.values():
             raise Refused(["There is no such user."]) from None
