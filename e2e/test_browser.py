@@ -3,8 +3,6 @@
 Task: T-057 · Spec: plan.md#end-to-end
 """
 
-import os
-import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from todo_stack import chromium
 
 pytestmark = pytest.mark.timeout(900)  # The first test waits for the images.
 
@@ -33,10 +32,9 @@ FETCH = """async ([method, url, token, body]) => {
 @pytest.fixture(scope="module")
 def browser(stack: Any) -> Iterator[Browser]:
     """An installed Chromium; without one the tests of this file are skipped."""
-    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, (shutil.which(name) for name in names if name)), None)
+    path = chromium.installed()
     if path is None:
-        pytest.skip("no Chromium is installed (apt install chromium, or set CHROMIUM)")
+        pytest.skip(chromium.MISSING)
     expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)

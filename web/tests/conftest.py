@@ -3,7 +3,6 @@
 Task: T-029 · Spec: plan.md#browser-tests
 """
 
-import os
 import shutil
 import subprocess
 import uuid
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from todo_stack import chromium as browsers
 from todo_stack.background import running
 
 PASSWORD = "correct horse battery"
@@ -44,10 +44,9 @@ class Stack:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of an installed Chromium; without one the tests that need it are skipped."""
-    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, (shutil.which(name) for name in names if name)), None)
+    path = browsers.installed()
     if path is None:
-        pytest.skip("no Chromium is installed (apt install chromium, or set CHROMIUM)")
+        pytest.skip(browsers.MISSING)
     return path
 
 
