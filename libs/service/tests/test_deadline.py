@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+import uvloop
+
 from todo_service.deadline import Deadline
 
 
@@ -102,3 +104,21 @@ def test_closing_leaves_no_timer() -> None:
     assert clock.armed == 0
     clock.advance(100)
     assert expired == []
+
+
+def test_a_limit_that_is_over_at_once_can_be_moved() -> None:
+    """uvloop gives no timer for less than half a millisecond, but a plain handle."""
+    expired: list[float] = []
+
+    async def move() -> None:
+        loop = asyncio.get_running_loop()
+        deadline = Deadline(loop, lambda: expired.append(loop.time()))
+        deadline.set(0)
+        until = deadline.set(0.05)
+        while not expired:
+            await asyncio.sleep(0.01)
+        assert expired[0] >= until
+        deadline.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(move())

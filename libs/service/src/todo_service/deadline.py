@@ -14,13 +14,14 @@ class Deadline:
     every request would cost more than all the rest of the waiting.
     """
 
-    __slots__ = ("_loop", "_on_expired", "_at", "_timer")
+    __slots__ = ("_loop", "_on_expired", "_at", "_timer", "_fires_at")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_expired: Callable[[], None]) -> None:
         self._loop = loop
         self._on_expired = on_expired
         self._at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._fires_at = 0.0  # uvloop's handle of a timer that is due has no `when`
 
     @property
     def is_set(self) -> bool:
@@ -30,7 +31,7 @@ class Deadline:
     def set(self, timeout_s: float) -> float:
         """Allow `timeout_s` seconds from now, in place of any earlier limit; return the loop's time then."""
         at = self._at = self._loop.time() + timeout_s
-        if self._timer is None or self._timer.when() > at:
+        if self._timer is None or self._fires_at > at:
             self._arm(at)
         return at
 
@@ -48,6 +49,7 @@ class Deadline:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(at, self._on_timer)
+        self._fires_at = at
 
     def _on_timer(self) -> None:
         self._timer = None
