@@ -3,9 +3,10 @@ pools stay whole. `CANCELLATIONS` in the environment: how many at random.
 """
 
 import asyncio
+import gc
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import psycopg2
 import pytest
@@ -102,6 +103,15 @@ async def hard(app: FastAPI) -> AsyncIterator[Database]:
     await until(is_whole)
 
 
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Nothing is mended by the collector of cycles, which comes by when it likes."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.timeout(60 + CANCELLATIONS // 10)
 async def test_cancellations_at_random_leave_both_pools_whole_and_no_query_running(
     app: FastAPI, hard: Database, connect: Connect, url: str, execute: Execute

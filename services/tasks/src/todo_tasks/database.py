@@ -7,9 +7,10 @@ Task: T-019 · Spec: plan.md#connections
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import asyncpg
@@ -288,18 +289,17 @@ async def _database(request: Request) -> Any:
 
 async def _session(request: Request) -> AsyncIterator[Session]:
     session: Session = request.app.state.database.sessions()
+    end: Callable[[], Awaitable[None]] = partial(run_in_threadpool, session.close)
     with answered():
         try:
             yield session
         except asyncio.CancelledError:
             # The route's thread is in the middle of something, and does not hear of it otherwise.
-            await asyncio.shield(asyncio.to_thread(abandon, session))
+            end = partial(asyncio.to_thread, abandon, session)
             raise
-        except BaseException:
-            await run_in_threadpool(session.close)
-            raise
-        else:
-            await run_in_threadpool(session.close)
+        finally:
+            # However it is cancelled: a transaction that nobody ends holds its locks until the collector comes.
+            await asyncio.shield(end())
 
 
 DatabaseDep = Annotated[Database, Depends(_database)]

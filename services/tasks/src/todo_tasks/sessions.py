@@ -57,5 +57,6 @@ def abandon(session: Session) -> None:
         if connection is None or connection.closed or connection.invalidated:
             return
         driver: Any = connection.connection.dbapi_connection  # psycopg2's, which alone of them can cancel
-        driver.cancel()
+        with contextlib.suppress(psycopg2.Error):  # nobody answers: the connection is closed all the same
+            driver.cancel()
         connection.invalidate()
