@@ -244,9 +244,21 @@ def coverage(session: nox.Session) -> None:
     shutil.rmtree(found, ignore_errors=True)
     found.mkdir()
     session.env["COVERAGE_FILE"] = str(found / ".coverage")
-    for package in (AUTH, SERVICE, GATEWAY, TASKS):
-        tests = Path(package.partition("[")[0]) / "tests"
-        session.run("coverage", "run", "-m", "pytest", str(tests), *session.posargs)
+    # Services are tested as processes, whose environment is the test's alone: what measures is none of it.
+    site = session.run("python", "-c", "import site; print(site.getsitepackages()[0])", silent=True)
+    measured = Path(str(site).strip()) / "measured.pth"
+    variables = {
+        "COVERAGE_FILE": str(found / ".coverage"),
+        "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
+    }
+    measured.write_text(
+        f"import os; os.environ.update({variables}); import coverage; coverage.process_startup()\n"
+    )
+    try:
+        for package in (AUTH, SERVICE, GATEWAY, TASKS):
+            pytest(session, str(Path(package.partition("[")[0]) / "tests"))
+    finally:
+        measured.unlink()
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
     session.run("coverage", "json", "--quiet", "-o", str(found / "coverage.json"))

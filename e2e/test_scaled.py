@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(900)  # The first test waits for the images.
 def scaled(stack: Any) -> Any:
     """The same project, scaled. This file is the last one, so it stays so."""
     for service in ("postgres", "redis", "tasks", "gateway", "web"):
-        # What was harmed a moment ago works before the engine has asked it again, and compose does not wait for that.
+        # What was harmed works before the engine has asked it again, which compose does not wait for.
         container = stack.project.container(service)
         wait_until(f"{service} is healthy", lambda: is_healthy(container))
     stack.project.up(scaled=True)

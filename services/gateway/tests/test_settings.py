@@ -28,12 +28,20 @@ def settings(**values: Any) -> GatewaySettings:
         ("redis_url", "http://redis:6379"),
         ("redis_url", "redis://"),
         ("gateway_metrics_port", "0"),
+        ("tasks_url", " , "),
     ],
 )
 def test_what_cannot_be_meant_is_refused(name: str, value: str) -> None:
     with pytest.raises(ValidationError) as refused:
         settings(**{name: value})
     assert [error["loc"] for error in refused.value.errors()] == [(name,)]
+
+
+def test_a_secret_of_better_auth_is_refused_beside_neon_auth() -> None:
+    neon = {"better_auth_url": None, "neon_auth_base_url": "http://neon.test/auth"}
+    with pytest.raises(ValidationError, match="Neon Auth signs with its key set only"):
+        settings(**neon, better_auth_secret="s" * 32)
+    assert settings(**neon).neon_auth_base_url == "http://neon.test/auth"
 
 
 def test_proxies_are_addresses_and_networks_of_both_families() -> None:

@@ -63,6 +63,12 @@ def execute() -> Callable[..., list[tuple[object, ...]]]:
 
 
 @pytest.fixture
+def a_lock_is_awaited(execute: Callable[..., list[tuple[object, ...]]]) -> Callable[[str], bool]:
+    """Whether anybody waits for somebody else's lock: `a_lock_is_awaited(url)`."""
+    return lambda url: execute(url, "SELECT 1 FROM pg_locks WHERE NOT granted") != []
+
+
+@pytest.fixture
 def settings_of() -> SettingsOf:
     """The settings of a service on a database: `settings_of(url, **more)`."""
 

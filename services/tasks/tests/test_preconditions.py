@@ -7,8 +7,6 @@ from httpx import AsyncClient, Response
 
 from todo_tasks.settings import TasksSettings
 
-Execute = Callable[..., list[tuple[object, ...]]]
-
 CHANGES = [
     ("PUT", "", {"title": "new"}),
     ("PATCH", "", {"title": "new"}),
@@ -158,7 +156,7 @@ async def test_of_changes_meant_for_one_version_exactly_one_is_carried_out(clien
 
 
 async def test_a_change_that_waits_for_another_sees_what_that_has_left(
-    url: str, client: AsyncClient, execute: Execute
+    url: str, client: AsyncClient, a_lock_is_awaited: Callable[[str], bool]
 ) -> None:
     task = await at_version_2(client)
     change = ("PATCH", "", {"title": "new", "category": "Made"})
@@ -166,7 +164,7 @@ async def test_a_change_that_waits_for_another_sees_what_that_has_left(
     with other.cursor() as cursor:
         cursor.execute("UPDATE task SET version = 3 WHERE id = %s", (task["id"],))
         waiting = asyncio.create_task(send(client, task, change, if_match='"2"'))
-        while execute(url, "SELECT 1 FROM pg_locks WHERE NOT granted") == []:
+        while not a_lock_is_awaited(url):
             await asyncio.sleep(0)
         other.commit()
     other.close()

@@ -298,7 +298,7 @@ async def _session(request: Request) -> AsyncIterator[Session]:
             end = partial(asyncio.to_thread, abandon, session)
             raise
         finally:
-            # However it is cancelled: a transaction that nobody ends holds its locks until the collector comes.
+            # Cancelled here, too: what nobody ends holds its locks until the collector of cycles comes.
             await asyncio.shield(end())
 
 

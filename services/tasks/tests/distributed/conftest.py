@@ -24,6 +24,15 @@ TESTS = Path(__file__).parent.parent
 MIGRATE = [sys.executable, "-m", "todo_tasks", "migrate", "--distribute"]
 
 
+MANY_TASKS = """
+INSERT INTO task (user_id, id, title, status, priority, tags, position, version, created_at, updated_at)
+SELECT 'user ' || n % 200, gen_random_uuid(), 'x', 'pending', 'low', '{}', 0, 1, moment, moment
+FROM generate_series(1, 20000) n,
+    LATERAL (SELECT timestamptz '2030-01-01Z' + n * interval '1 minute' AS moment) moments;
+ANALYZE task;
+"""
+
+
 class Contract(pytest.File):
     """The tests of the files that a file names, a line each."""
 
@@ -91,6 +100,18 @@ def url(cluster_url: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def filled_url(cluster_url: str) -> Iterator[str]:
+    """Tables with so many tasks that a shard's index is worth its while."""
+    with own_schema(cluster_url) as url:
+        migrated = migrate(url)
+        assert migrated.returncode == 0, migrated.stderr
+        with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+            cursor.execute(MANY_TASKS)
+        connection.close()
+        yield url
+
+
 @pytest.fixture
 def empty_url(cluster_url: str) -> Iterator[str]:
     with own_schema(cluster_url) as url:
@@ -106,6 +127,12 @@ def settings_of() -> Callable[..., TasksSettings]:
         return TasksSettings.model_validate(given | more)
 
     return make
+
+
+@pytest.fixture
+def a_lock_is_awaited(execute: Callable[..., list[tuple[object, ...]]]) -> Callable[[str], bool]:
+    """As for all tests; the lock is on a node."""
+    return lambda url: execute(url, "SELECT 1 FROM citus_lock_waits") != []
 
 
 @pytest.fixture

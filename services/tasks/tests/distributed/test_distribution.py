@@ -122,14 +122,14 @@ def test_what_cannot_be_distributed_stays_as_it_is(
     ],
 )
 def test_a_list_goes_to_one_shard_and_uses_its_index(
-    url: str, execute: Execute, shape: Shape, index: str
+    filled_url: str, execute: Execute, shape: Shape, index: str
 ) -> None:
     values = {"user_id": "'user 7'", "limit": "'21'", "offset": "'0'"}
     statement = lists.list_(shape)
     text = statement.text
     for number, name in reversed(list(enumerate(statement.parameters, start=1))):
         text = text.replace(f"${number}::", f"{values[name]}::")
-    plan = "\n".join(str(line) for (line,) in execute(url, f"EXPLAIN {text}"))
+    plan = "\n".join(str(line) for (line,) in execute(filled_url, f"EXPLAIN {text}"))
     assert "Task Count: 1" in plan
     assert index in plan
 
