@@ -248,6 +248,7 @@ def coverage(session: nox.Session) -> None:
     site = session.run("python", "-c", "import site; print(site.getsitepackages()[0])", silent=True)
     measured = Path(str(site).strip()) / "measured.pth"
     variables = {
+        "PROJECT": str(ROOT),
         "COVERAGE_FILE": str(found / ".coverage"),
         "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
     }

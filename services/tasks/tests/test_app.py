@@ -9,7 +9,8 @@ from httpx import ASGITransport, AsyncClient
 from prometheus_client import CollectorRegistry
 
 from todo_auth.identity import IdentityMinter
-from todo_tasks.app import shown
+from todo_tasks.app import create_app, shown
+from todo_tasks.settings import TasksSettings
 
 
 @pytest.fixture
@@ -187,3 +188,14 @@ async def test_metrics_show_the_states_of_both_pools(app: FastAPI) -> None:
     assert samples == {
         (pool, state) for pool in ("statements", "sessions") for state in ("size", "idle", "waiting")
     }
+
+
+async def test_a_service_with_metrics_counts_what_it_answers(
+    settings: TasksSettings, connect: Callable[..., AsyncClient]
+) -> None:
+    registry = CollectorRegistry()
+    app = create_app(settings, registry=registry)
+    async with app.router.lifespan_context(app):
+        assert (await connect(app).get("/api/tasks")).status_code == 200
+    labels = {"method": "GET", "route": "/api/tasks", "status": "2xx"}
+    assert registry.get_sample_value("http_server_request_duration_seconds_count", labels) == 1

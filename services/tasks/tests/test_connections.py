@@ -118,6 +118,23 @@ async def test_a_connection_that_cannot_be_made_leaves_its_place_to_the_next(
         assert (pool.size, pool.free) == (1, 1)
 
 
+async def test_a_connection_that_was_closed_meanwhile_is_not_what_somebody_waited_for(
+    pool_of: PoolOf, url: str, execute: Execute
+) -> None:
+    async with pool_of(1) as pool:
+        connection = await pool.acquire()
+        (waiter,) = waiting(pool, 1)
+        await asyncio.sleep(0)
+        # All of it before the event loop hears of the end.
+        execute(url, "SELECT pg_terminate_backend(%s)", connection.get_server_pid())
+        while connection.is_usable():
+            pass
+        pool.release(connection)
+        other = await waiter
+        assert (other is connection, other.is_usable(), pool.size) == (False, True, 1)
+        pool.release(other)
+
+
 async def test_what_nobody_uses_is_closed(pool_of: PoolOf, url: str, execute: Execute) -> None:
     async with pool_of(2, idle_s=0.1) as pool:
         lent, other = await pool.acquire(), await pool.acquire()

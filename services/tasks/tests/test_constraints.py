@@ -1,4 +1,5 @@
 import pytest
+from sqlalchemy import exc
 
 from todo_tasks import constraints
 
@@ -21,3 +22,7 @@ from todo_tasks import constraints
 )
 def test_the_constraint_of_a_shard_is_known(name: str | None, message: str, violated: str | None) -> None:
     assert constraints.violated(name, message) == violated
+
+
+def test_an_error_of_no_server_violates_nothing() -> None:
+    assert constraints.violated_in(exc.InternalError("INSERT", {}, ValueError("pk_task"))) is None

@@ -1,6 +1,8 @@
 import ssl
 
+import psycopg2
 import pytest
+from psycopg2.extensions import make_dsn
 
 from todo_tasks import database_url
 
@@ -67,3 +69,17 @@ def test_a_url_that_cannot_be_read_is_refused_without_repeating_it(url: str) -> 
         database_url.words(url)
     assert "hunter2" not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("dbname=nowhere", "its database or user does not exist on the server"),
+        ("sslmode=require", "no agreement on TLS with the server"),
+        ("port=1", "nothing answers there"),
+    ],
+)
+def test_why_there_is_no_connection_is_said_in_words_of_ours(server_url: str, word: str, reason: str) -> None:
+    with pytest.raises(psycopg2.OperationalError) as refused:
+        psycopg2.connect(make_dsn(server_url, **dict([word.split("=")])))
+    assert database_url.reason(refused.value) == reason

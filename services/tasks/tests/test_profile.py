@@ -46,6 +46,7 @@ category = { data = "$item" }
 stats = { data = "$item" }
 deleted = { success = true, data = { id = "$id" }, message = "{deleted} 100%" }
 """
+LISTED = 'task = { data = ["task", "$item"] }\n'
 CAMEL = 'case = "camel"\ndone = "isCompleted"\n'
 
 
@@ -186,7 +187,7 @@ async def test_a_repeated_request_is_answered_in_the_envelope(profiled: Profiled
     assert first.json()["data"]["task"]["userId"] == client.headers["x-user-id"]
 
 
-@pytest.mark.parametrize("text", ["", TOTALLED, PAGED, WRAPPED, CAMEL])
+@pytest.mark.parametrize("text", ["", TOTALLED, PAGED, WRAPPED, LISTED, CAMEL])
 async def test_every_answer_fits_the_profiles_document(profiled: Profiled, text: str) -> None:
     client = await profiled(text)
     document = (await client.get("/openapi.json")).json()
@@ -200,6 +201,9 @@ async def test_every_answer_fits_the_profiles_document(profiled: Profiled, text:
             assert list(answer) == list(schema["properties"]) == schema["required"]
             for name, inner in schema["properties"].items():
                 check(answer[name], inner)
+        elif "prefixItems" in schema:
+            for item, inner in zip(answer, schema["prefixItems"], strict=True):
+                check(item, inner)
         elif isinstance(answer, list):
             for item in answer:
                 check(item, schema["items"])

@@ -16,11 +16,18 @@ from todo_tasks.engine import make_engine
 from todo_tasks.transfer import export as exporting
 from todo_tasks.transfer import load as loading
 from todo_tasks.transfer.export import export
-from todo_tasks.transfer.formats import Format, read_csv, read_json
+from todo_tasks.transfer.formats import Format, Read, read_csv, read_json
 from todo_tasks.transfer.load import Imported, Refused, load
 from todo_tasks.transfer.progress import Progress
 
 Execute = Callable[..., list[tuple[object, ...]]]
+HOME = {
+    "type": "category",
+    "id": "01980000-0000-7000-8000-000000000001",
+    "name": "Home",
+    "created_at": "2030-01-01T00:00:00Z",
+    "updated_at": "2030-01-01T00:00:00Z",
+}
 TITLES = [
     "plain",
     '=HYPERLINK("x")',
@@ -188,6 +195,11 @@ def line(**more: object) -> str:
         (line()[:-1] + ',"position":1e999}', "out of range"),
         (line()[:-1] + ',"title":"y"}', "repeated"),
         (line(category_id="01980000-0000-7000-8000-000000000001"), "its category is neither before it"),
+        (
+            line(category="Home", category_id="01980000-0000-7000-8000-000000000001"),
+            "cannot be given together",
+        ),
+        (line(category=" Home"), "must not begin or end with space"),
         (" " * 1_048_577, "is longer than"),
     ],
 )
@@ -228,6 +240,8 @@ def test_every_bad_line_up_to_twenty_is_named(engine: Engine) -> None:
         ("id,tags\n1,[\n", "Line 2: tags is not a JSON list."),
         (b"id\n\xff\n", "Line 2: is not UTF-8."),
         ("id\n" + "x" * 200_000, "Line 2: field larger than"),
+        ("id\n" + "x" * 1_048_577, "Line 2: is longer than"),
+        ("id,title\n\nx,y\n", "Line 3: id: "),
     ],
 )
 def test_what_is_no_csv_is_named_by_its_line(engine: Engine, text: str | bytes, reason: str) -> None:
@@ -247,6 +261,34 @@ def test_a_user_that_does_not_exist_is_refused(empty_url: str, execute: Execute)
         imported(engine, "ada", line())
         ownership.tie(engine)
     assert execute(empty_url, "SELECT user_id FROM task") == [("ada",)]
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("change", "members", "reason"),
+    [
+        ('DELETE FROM "user"', {}, "There is no such user."),
+        ("DELETE FROM category", {"category_id": HOME["id"]}, "Something else changed the same categories"),
+    ],
+)
+def test_what_goes_while_a_file_is_imported_is_said(
+    empty_url: str, execute: Execute, change: str, members: dict[str, str], reason: str
+) -> None:
+    engine = make_engine(empty_url, 5)
+    schema.upgrade(engine)
+    execute(empty_url, """CREATE TABLE "user" (id text PRIMARY KEY); INSERT INTO "user" VALUES ('ada')""")
+    ownership.tie(engine)
+    category = json.dumps(HOME)
+    imported(engine, "ada", category)
+
+    def records() -> Read:
+        yield from read_json(io.BytesIO(category.encode()))
+        execute(empty_url, change)
+        yield from read_json(io.BytesIO(line(**members).encode()))
+
+    with pytest.raises(Refused, match=reason):
+        load(engine, "ada", records(), Progress(io.StringIO(), "records"))
+    assert execute(empty_url, "SELECT FROM task") == []
     engine.dispose()
 
 
