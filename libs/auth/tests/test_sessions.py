@@ -15,7 +15,7 @@ from todo_auth.development import Accounts, Server
 from todo_auth.errors import TokenExpired, TokenMalformed
 from todo_auth.sessions import SessionExchange
 from todo_auth.testing import Clock, Issuer
-from todo_auth.token_endpoint import SessionRefused, SessionsUnavailable
+from todo_auth.token_endpoint import Session, SessionRefused, SessionsUnavailable, TokenEndpoint
 
 COOKIE = "better-auth.session_token"
 PAGE = "https://app.example.com"
@@ -213,6 +213,25 @@ async def test_a_refusal_is_remembered_briefly(
     with pytest.raises(SessionRefused):
         await exchange.verify("stranger")
     assert better_auth.asked == 2
+
+
+async def test_a_kept_connection_that_the_issuer_closes_is_nobodys_failure() -> None:
+    ended: asyncio.Queue[str] = asyncio.Queue()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head + b'{"token":"x"}')
+        rest = await reader.read(4)  # of the next question, or the end
+        writer.close()
+        ended.put_nowait(rest.decode())
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        endpoint = TokenEndpoint(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/token", 2)
+        session = Session.of_token("x")
+        assert [await endpoint.exchange(session) for _ in range(2)] == ["x", "x"]
+        await endpoint.aclose()
+        assert [await ended.get() for _ in range(2)] == ["GET ", ""]
 
 
 async def test_a_hundred_requests_of_one_session_share_one_exchange(
