@@ -243,7 +243,6 @@ def coverage(session: nox.Session) -> None:
     found = Path(session.virtualenv.location).resolve() / "coverage"
     shutil.rmtree(found, ignore_errors=True)
     found.mkdir()
-    session.env["COVERAGE_FILE"] = str(found / ".coverage")
     # Services are tested as processes, whose environment is the test's alone: what measures is none of it.
     site = session.run("python", "-c", "import site; print(site.getsitepackages()[0])", silent=True)
     measured = Path(str(site).strip()) / "measured.pth"
@@ -252,6 +251,7 @@ def coverage(session: nox.Session) -> None:
         "COVERAGE_FILE": str(found / ".coverage"),
         "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
     }
+    session.env["COVERAGE_FILE"] = variables["COVERAGE_FILE"]
     measured.write_text(
         f"import os; os.environ.update({variables}); import coverage; coverage.process_startup()\n"
     )

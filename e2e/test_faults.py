@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from todo_stack.compose import docker, is_healthy, wait_until
+from todo_stack.compose import docker, wait_until, wait_until_healthy
 
 pytestmark = pytest.mark.timeout(900)  # The first test waits for the images.
 
@@ -18,7 +18,7 @@ AWAY = {200, 201, 502, 503, 504}
 async def _back(container: str) -> None:
     """Start a container again, and wait until it is healthy."""
     await asyncio.to_thread(docker, "start", container)
-    await asyncio.to_thread(wait_until, "the container is healthy again", lambda: is_healthy(container))
+    await asyncio.to_thread(wait_until_healthy, container)
 
 
 async def _is_whole(seen: Any) -> None:

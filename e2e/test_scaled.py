@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from todo_stack.compose import docker, inspect, is_healthy, logs, wait_until
+from todo_stack.compose import docker, inspect, logs, wait_until, wait_until_healthy
 
 pytestmark = pytest.mark.timeout(900)  # The first test waits for the images.
 
@@ -19,8 +19,7 @@ def scaled(stack: Any) -> Any:
     """The same project, scaled. This file is the last one, so it stays so."""
     for service in ("postgres", "redis", "tasks", "gateway", "web"):
         # What was harmed works before the engine has asked it again, which compose does not wait for.
-        container = stack.project.container(service)
-        wait_until(f"{service} is healthy", lambda: is_healthy(container))
+        wait_until_healthy(stack.project.container(service))
     stack.project.up(scaled=True)
     return stack
 
@@ -40,7 +39,7 @@ async def test_a_rolling_restart_behind_haproxy_fails_no_request(
     async with under_load(ada) as seen:
         for container in containers:
             await asyncio.to_thread(docker, "restart", "-t", "30", container)
-            await asyncio.to_thread(wait_until, "it is healthy", lambda: is_healthy(container))
+            await asyncio.to_thread(wait_until_healthy, container)
             # Before that, nobody restarts the next one.
             await asyncio.to_thread(wait_until, "it serves again", lambda: _serves(container))
             await seen.more()

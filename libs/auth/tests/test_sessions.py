@@ -15,7 +15,7 @@ from todo_auth.development import Accounts, Server
 from todo_auth.errors import TokenExpired, TokenMalformed
 from todo_auth.sessions import SessionExchange
 from todo_auth.testing import Clock, Issuer
-from todo_auth.token_endpoint import Session, SessionRefused, SessionsUnavailable, TokenEndpoint
+from todo_auth.token_endpoint import SessionRefused, SessionsUnavailable
 
 COOKIE = "better-auth.session_token"
 PAGE = "https://app.example.com"
@@ -81,13 +81,17 @@ async def exchange(
 
 
 class Scripted:
-    """A real socket that answers every request with `answer`, once `gate` is set. `heads` keeps what came."""
+    """A real socket that answers every request with `answer`, once `gate` is set; the next `hang_ups` get the
+    end of the connection instead. `heads` keeps what came, on so many `connections`.
+    """
 
     def __init__(self) -> None:
         self.answer = b""
         self.gate = asyncio.Event()
         self.gate.set()
+        self.hang_ups = 0
         self.heads: list[str] = []
+        self.connections = 0
         self.arrived = asyncio.Event()
         self.url = ""
 
@@ -101,12 +105,16 @@ class Scripted:
         self.answers(json.dumps({"token": token}).encode())
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.heads.append(head.decode())
                 self.arrived.set()
                 await self.gate.wait()
+                if self.hang_ups:
+                    self.hang_ups -= 1
+                    break
                 writer.write(self.answer)
                 await writer.drain()
                 if not self.answer:
@@ -215,23 +223,15 @@ async def test_a_refusal_is_remembered_briefly(
     assert better_auth.asked == 2
 
 
-async def test_a_kept_connection_that_the_issuer_closes_is_nobodys_failure() -> None:
-    ended: asyncio.Queue[str] = asyncio.Queue()
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n"
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head + b'{"token":"x"}')
-        rest = await reader.read(4)  # of the next question, or the end
-        writer.close()
-        ended.put_nowait(rest.decode())
-
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        endpoint = TokenEndpoint(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/token", 2)
-        session = Session.of_token("x")
-        assert [await endpoint.exchange(session) for _ in range(2)] == ["x", "x"]
-        await endpoint.aclose()
-        assert [await ended.get() for _ in range(2)] == ["GET ", ""]
+async def test_a_kept_connection_that_the_issuer_closes_is_nobodys_failure(
+    faulty: SessionExchange, scripted: Scripted, issuer: Issuer
+) -> None:
+    scripted.gives(issuer.token("ann"))
+    await faulty.verify("one")
+    scripted.hang_ups = 1
+    assert (await faulty.verify("two")).user_id == "ann"
+    assert (len(scripted.heads), scripted.connections) == (3, 2), "the first two came on one connection"
+    assert (faulty.state.exchanges, faulty.state.failures) == (2, 0)
 
 
 async def test_a_hundred_requests_of_one_session_share_one_exchange(

@@ -72,14 +72,16 @@ def test_a_url_that_cannot_be_read_is_refused_without_repeating_it(url: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("words", "reason"),
     [
-        ("dbname=nowhere", "its database or user does not exist on the server"),
-        ("sslmode=require", "no agreement on TLS with the server"),
-        ("port=1", "nothing answers there"),
+        ({"dbname": "nowhere"}, "its database or user does not exist on the server"),
+        ({"sslmode": "require"}, "no agreement on TLS with the server"),
+        ({"port": "1"}, "nothing answers there"),
     ],
 )
-def test_why_there_is_no_connection_is_said_in_words_of_ours(server_url: str, word: str, reason: str) -> None:
+def test_why_there_is_no_connection_is_said_in_words_of_ours(
+    server_url: str, words: dict[str, str], reason: str
+) -> None:
     with pytest.raises(psycopg2.OperationalError) as refused:
-        psycopg2.connect(make_dsn(server_url, **dict([word.split("=")])))
+        psycopg2.connect(make_dsn(server_url, **words))
     assert database_url.reason(refused.value) == reason

@@ -106,11 +106,6 @@ def logs(container: str, since: str = "") -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
 
 
-def is_healthy(container: str) -> bool:
-    """Whether a container runs and its health check succeeds."""
-    return docker("inspect", "--format", "{{.State.Health.Status}}", container).strip() == "healthy"
-
-
 def wait_until(what: str, holds: Callable[[], bool]) -> None:
     """Wait until `holds()`. Raises StackError that names `what`, after three minutes."""
     give_up_at = time.monotonic() + PATIENCE_S
@@ -118,6 +113,12 @@ def wait_until(what: str, holds: Callable[[], bool]) -> None:
         if time.monotonic() > give_up_at:
             raise StackError(f"In {PATIENCE_S:.0f} s it has not come to this: {what}.")
         time.sleep(0.1)
+
+
+def wait_until_healthy(container: str) -> None:
+    """Wait until a container runs and its health check succeeds. Raises StackError, after three minutes."""
+    status = ["inspect", "--format", "{{.State.Health.Status}}", container]
+    wait_until("the container is healthy", lambda: docker(*status).strip() == "healthy")
 
 
 def _run(command: list[str], environment: Mapping[str, str] | None, check: bool) -> str:

@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import urlsplit
 
@@ -143,11 +144,12 @@ class TokenEndpoint:
         sent = [(b"accept", b"application/json"), (session.header, session.value)]
         # Made here, and not by the client, which would add headers and cookies of its own.
         request = httpx.Request("GET", self._url, headers=sent)
+        send = partial(self._client.send, request, stream=True, follow_redirects=False)
         try:
-            response = await self._client.send(request, stream=True, follow_redirects=False)
+            response = await send()
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             # Most likely a kept connection, closed as the question went out (RFC 9112 §9.3.1): once more.
-            response = await self._client.send(request, stream=True, follow_redirects=False)
+            response = await send()
         try:
             document = bytearray()
             async for chunk in response.aiter_raw():

@@ -83,6 +83,15 @@ def own_schema(cluster_url: str) -> Iterator[str]:
     connection.close()
 
 
+@contextmanager
+def distributed_schema(cluster_url: str) -> Iterator[str]:
+    """The same, with the tables, distributed by user."""
+    with own_schema(cluster_url) as url:
+        migrated = migrate(url)
+        assert migrated.returncode == 0, migrated.stderr
+        yield url
+
+
 @pytest.fixture(scope="session")
 def cluster_url() -> str:
     url = os.environ.get("DISTRIBUTED_URL")
@@ -94,18 +103,14 @@ def cluster_url() -> str:
 @pytest.fixture(scope="session")
 def url(cluster_url: str) -> Iterator[str]:
     """The tables, distributed by user, without a table of users."""
-    with own_schema(cluster_url) as url:
-        migrated = migrate(url)
-        assert migrated.returncode == 0, migrated.stderr
+    with distributed_schema(cluster_url) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def filled_url(cluster_url: str) -> Iterator[str]:
     """Tables with so many tasks that a shard's index is worth its while."""
-    with own_schema(cluster_url) as url:
-        migrated = migrate(url)
-        assert migrated.returncode == 0, migrated.stderr
+    with distributed_schema(cluster_url) as url:
         with psycopg2.connect(url) as connection, connection.cursor() as cursor:
             cursor.execute(MANY_TASKS)
         connection.close()

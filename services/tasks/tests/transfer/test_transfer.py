@@ -194,11 +194,8 @@ def line(**more: object) -> str:
         (line(tags=["a"] * 21), "tags: "),
         (line()[:-1] + ',"position":1e999}', "out of range"),
         (line()[:-1] + ',"title":"y"}', "repeated"),
-        (line(category_id="01980000-0000-7000-8000-000000000001"), "its category is neither before it"),
-        (
-            line(category="Home", category_id="01980000-0000-7000-8000-000000000001"),
-            "cannot be given together",
-        ),
+        (line(category_id=HOME["id"]), "its category is neither before it"),
+        (line(category="Home", category_id=HOME["id"]), "cannot be given together"),
         (line(category=" Home"), "must not begin or end with space"),
         (" " * 1_048_577, "is longer than"),
     ],
