@@ -62,16 +62,19 @@ def install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ("te
     stamp.write_text(state.hexdigest())
 
 
-def pytest(session: nox.Session, *paths: str) -> None:
-    """Run the tests in `paths` with the session's own options."""
-    session.run("python", "-m", "pytest", *paths, *session.posargs)
+def pytest(session: nox.Session, *paths: str, at_once: bool = False) -> None:
+    """Run the tests in `paths` with the session's own options. `at_once`: as many files of them at a time as
+    there are cores, each process with its own PostgreSQL; not where the options choose among them.
+    """
+    options = session.posargs or (("--numprocesses=auto", "--dist=loadfile") if at_once else ())
+    session.run("python", "-m", "pytest", *paths, *options)
 
 
 @nox.session
 def auth(session: nox.Session) -> None:
     """Tests of libs/auth alone."""
     install(session, AUTH)
-    pytest(session, "libs/auth/tests")
+    pytest(session, "libs/auth/tests", at_once=True)
 
 
 @nox.session
@@ -85,14 +88,14 @@ def service(session: nox.Session) -> None:
 def gateway(session: nox.Session) -> None:
     """Tests of the gateway, with the libraries it stands on."""
     install(session, GATEWAY, AUTH, SERVICE)
-    pytest(session, "services/gateway/tests")
+    pytest(session, "services/gateway/tests", at_once=True)
 
 
 @nox.session
 def tasks(session: nox.Session) -> None:
     """Tests of the tasks service, with the libraries it stands on and a real PostgreSQL."""
     install(session, TASKS, AUTH, SERVICE, STACK)
-    pytest(session, "services/tasks/tests")
+    pytest(session, "services/tasks/tests", at_once=True)
 
 
 @nox.session
