@@ -81,7 +81,7 @@ def auth(session: nox.Session) -> None:
 def service(session: nox.Session) -> None:
     """Tests of libs/service alone."""
     install(session, SERVICE)
-    pytest(session, "libs/service/tests")
+    pytest(session, "libs/service/tests", at_once=True)
 
 
 @nox.session

@@ -1,6 +1,11 @@
+import os
+import re
 import secrets
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from typing import IO
 
 import psycopg2
 import pytest
@@ -20,6 +25,7 @@ SECRET = "a-secret-of-the-tests-long-enough-for-HS256"
 SettingsOf = Callable[..., TasksSettings]
 Serve = Callable[[TasksSettings], Awaitable[FastAPI]]
 Connect = Callable[..., AsyncClient]
+Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +64,32 @@ def execute() -> Callable[..., list[tuple[object, ...]]]:
                 return cursor.fetchall() if cursor.description else []
         finally:
             connection.close()
+
+    return run
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """The environment of the tests, without a setting of this service."""
+    ours = re.compile(r"(DATABASE|TASKS|IDENTITY|ENV$|LOG|TRUST|MAX_BODY|WIRE|TRASH|IDEMPOTENCY)")
+    return {name: value for name, value in os.environ.items() if not ours.match(name)}
+
+
+@pytest.fixture
+def command(environment: dict[str, str]) -> Command:
+    """Runs `todo-tasks` with settings: `command("export", "ada", stdout=…, DATABASE_URL=url)`."""
+
+    def run(
+        *arguments: str, stdout: IO[bytes] | int = subprocess.PIPE, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "todo_tasks", *arguments],
+            env=environment | settings,
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
 
     return run
 
