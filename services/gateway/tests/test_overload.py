@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
+from todo_auth.testing import Issuer
 from todo_gateway.overload import Overload
 from todo_service.problems import Problem, Problems
 
@@ -107,13 +108,28 @@ async def test_nobody_waits_longer_than_the_limit() -> None:
     assert app.running == 0
 
 
-async def test_health_is_never_shed_and_takes_nobodys_place() -> None:
-    app = Overload(kitchen := Kitchen(), max_concurrency=1, max_waiting=0)
-    tasks = await begin(app, "/a", "/healthz", "/readyz")
-    assert (kitchen.begun, app.running) == (["/a", "/healthz", "/readyz"], 1)
-    for path in kitchen.begun:
-        kitchen.end(path)
-    await asyncio.gather(*tasks)
+async def test_health_is_never_shed_and_takes_nobodys_place(
+    make_gateway: Any, issuer: Issuer, upstream: Any, ann: dict[str, str]
+) -> None:
+    come, go_on = asyncio.Event(), asyncio.Event()
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        come.set()
+        await go_on.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    upstream.answer = answer
+    async with make_gateway(upstream.url, issuer, max_concurrency=1, max_waiting=0) as http:
+        for path in ("/healthz", "/readyz"):
+            assert (await http.get(path)).status_code == 200
+        first = asyncio.create_task(http.get("/api/tasks", headers=ann))
+        await come.wait()
+        assert (await http.get("/api/tasks", headers=ann)).status_code == 503
+        for path in ("/healthz", "/readyz"):
+            assert (await http.get(path)).status_code == 200
+        go_on.set()
+        assert (await first).status_code == 204
 
 
 async def test_a_client_that_leaves_the_queue_leaves_no_hole() -> None:

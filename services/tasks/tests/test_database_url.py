@@ -1,4 +1,5 @@
 import ssl
+from contextlib import closing
 
 import psycopg2
 import pytest
@@ -85,3 +86,12 @@ def test_why_there_is_no_connection_is_said_in_words_of_ours(
     with pytest.raises(psycopg2.OperationalError) as refused:
         psycopg2.connect(make_dsn(server_url, **words))
     assert database_url.reason(refused.value) == reason
+
+
+def test_a_lock_that_somebody_holds_is_not_taken_for_a_database_that_is_away(url: str) -> None:
+    with closing(psycopg2.connect(url)) as holder, closing(psycopg2.connect(url)) as late:
+        holder.cursor().execute("LOCK TABLE task")
+        late.cursor().execute("SET lock_timeout = '1ms'")
+        with pytest.raises(psycopg2.OperationalError) as refused:
+            late.cursor().execute("LOCK TABLE task")
+    assert database_url.reason(refused.value) == "another transaction holds what is needed; try again later"

@@ -15,7 +15,7 @@ class Overload:
 
     At most `max_waiting` wait, each at most `max_wait_s` seconds. The newest is served first, and where the
     queue is full, the oldest is shed for it: under overload the oldest client is the likeliest to have given
-    up, and serving in order would make everybody wait the longest. `exempt`: paths that are never shed.
+    up, and serving in order would make everybody wait the longest.
 
     Raises Problem 503 `overloaded` with `Retry-After`. `running`, `waiting` and `shed` can be read at any
     time.
@@ -27,7 +27,6 @@ class Overload:
         max_concurrency: int = 256,
         max_waiting: int = 256,
         max_wait_s: float = 1,
-        exempt: frozenset[str] = frozenset({"/healthz", "/readyz"}),
     ) -> None:
         self.app = app
         self.running = 0
@@ -35,7 +34,6 @@ class Overload:
         self._max_concurrency = max_concurrency
         self._max_waiting = max_waiting
         self._max_wait_s = max_wait_s
-        self._exempt = exempt
         self._queue: deque[asyncio.Future[bool]] = deque()
 
     @property
@@ -45,7 +43,7 @@ class Overload:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A place is held until the answer has ended, a stream's too."""
-        if scope["type"] != "http" or scope["path"] in self._exempt:
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         if self.running < self._max_concurrency:

@@ -85,7 +85,9 @@ def _ports(given: dict[str, str]) -> list[int]:
 
 
 def reason(error: psycopg2.Error) -> str:
-    """Why a connection failed, in words of ours: libpq's may repeat parts of a URL."""
+    """Why a connection, or work over it, failed; in words of ours: libpq's may repeat parts of a URL."""
+    if isinstance(error, psycopg2.errors.LockNotAvailable):
+        return "another transaction holds what is needed; try again later"
     text = str(error).lower()
     if "password authentication failed" in text or "no password supplied" in text:
         return "the server refused its user name or password"
