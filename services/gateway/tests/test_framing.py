@@ -411,35 +411,36 @@ async def test_trailers_never_become_headers(door: Door) -> None:
 @pytest.mark.parametrize(
     "field",
     [
-        b"X-User-Id: bob",
-        b"x-user-id: bob",
-        b"X-USER-ID:bob",
-        b"X_User_Id: bob",
-        b"x_user-id: bob",
-        b"X-User-Id: bob\r\nX-User-Id: bob",
-        b"X-User-Id: ann\r\nX-User-Id: bob",
-        b"X-User-Id: bob\r\nConnection: X-User-Id",
-        b"Txn-Token: bob",
-        b"TXN_TOKEN: bob",
+        b"X-User-Id: ~bob",
+        b"x-user-id: ~bob",
+        b"X-USER-ID:~bob",
+        b"X_User_Id: ~bob",
+        b"x_user-id: ~bob",
+        b"X-User-Id: ~bob\r\nX-User-Id: ~bob",
+        b"X-User-Id: ann\r\nX-User-Id: ~bob",
+        b"X-User-Id: ~bob\r\nConnection: X-User-Id",
+        b"Txn-Token: ~bob",
+        b"TXN_TOKEN: ~bob",
         b"Connection: X-User-Id, Txn-Token, Authorization, Host, Content-Length",
-        b"X_Forwarded_For: bob",
-        b"X-Forwarded-For: bob",
-        b"X-Forwarded-Host: bob",
-        b"X-Forwarded-Proto: bob",
-        b"X-Real-Ip: bob",
-        b"Forwarded: for=bob",
-        b"X-Request-Id: bob bob",
+        b"X_Forwarded_For: ~bob",
+        b"X-Forwarded-For: ~bob",
+        b"X-Forwarded-Host: ~bob",
+        b"X-Forwarded-Proto: ~bob",
+        b"X-Real-Ip: ~bob",
+        b"Forwarded: for=~bob",
+        b"X-Request-Id: ~bob ~bob",
         b"Content_Length: 7",
         b"Transfer_Encoding: chunked",
     ],
 )
 async def test_what_a_client_says_of_itself_reaches_nobody(field: bytes, door: Door) -> None:
+    # No token has a ~ in it; three letters it may well have.
     answer = await door.send(GET + field + b"\r\nConnection: close\r\n\r\n")
     assert statuses(answer) == [200]
     (headers,) = door.upstream.headers
     assert [value for name, value in headers if name == b"x-user-id"] == [b"ann"]
     assert len([value for name, value in headers if name == b"txn-token"]) == 1
-    assert not [header for header in headers if b"bob" in header[1] or b"_" in header[0]]
+    assert not [header for header in headers if b"~bob" in header[1] or b"_" in header[0]]
 
 
 @pytest.mark.parametrize(
