@@ -1,4 +1,4 @@
-"""Workflows, versions and licences say what holds: what nobody looks at until it has rotted.
+"""Workflows, versions, licences and the workspace say what holds: what nobody looks at until it has rotted.
 
 Task: T-061 · Spec: plan.md#hygiene
 """
@@ -28,6 +28,11 @@ def sessions() -> set[str]:
         re.MULTILINE,
     )
     return {name or function for name, function in found}
+
+
+def test_the_workspace_names_its_members_and_no_pattern() -> None:
+    members = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+    assert members == names([package.parent for package in MEMBERS])
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=names(WORKFLOWS))
