@@ -260,7 +260,7 @@ def coverage(session: nox.Session) -> None:
     )
     try:
         for package in (AUTH, SERVICE, GATEWAY, TASKS):
-            pytest(session, str(Path(package.partition("[")[0]) / "tests"))
+            pytest(session, str(Path(package.partition("[")[0]) / "tests"), at_once=True)
     finally:
         measured.unlink()
     session.run("coverage", "combine", "--quiet")

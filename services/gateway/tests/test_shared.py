@@ -84,6 +84,69 @@ async def test_more_subjects_than_are_asked_at_once_all_get_there(
         assert [left(other, f"user/{number} é\n") for number in range(100)] == [8] * 100
 
 
+def meanwhile(sharing: Sharing, question: str, happens: Callable[[], None]) -> None:
+    """Lets something happen while Redis is asked for the first time, by the storage's `question`."""
+    storage = sharing._storage
+    ask = getattr(storage, question)
+
+    async def asked(*arguments: Any) -> Any:
+        setattr(storage, question, ask)
+        happens()
+        return await ask(*arguments)
+
+    setattr(storage, question, asked)
+
+
+@needs_redis
+@pytest.mark.parametrize("question", ["get", "incr"])
+@pytest.mark.parametrize(("later_s", "remaining"), [(60, 2), (120, 9)])
+async def test_a_window_that_ends_while_redis_is_asked_is_the_one_before_or_none(
+    port: int, tmp_path: Path, redis_on: Any, question: str, later_s: float, remaining: int
+) -> None:
+    one, other = quota(), quota()
+    async with redis_on(tmp_path, port), gateway(port, one) as first, gateway(port, other) as second:
+        take(other, times=3)
+        assert await second.exchange()
+        take(one, times=4)
+        meanwhile(first, question, lambda: take(one, now=NOW + later_s))
+        assert await first.exchange()
+        assert left(one, now=NOW + later_s) == remaining
+
+
+@needs_redis
+async def test_what_redis_was_not_told_of_a_window_that_ended_is_not_told_of_the_next(
+    port: int, tmp_path: Path, redis_on: Any
+) -> None:
+    one, other = quota(), quota()
+    async with gateway(port, one) as first, gateway(port, other) as second:
+        async with redis_on(tmp_path, port):
+            take(one)
+            assert await first.exchange()
+        take(one, times=3)
+        meanwhile(first, "incr", lambda: take(one, now=NOW + 60))
+        assert not await first.exchange()
+        async with redis_on(tmp_path, port):
+            assert await first.exchange()
+            take(other, now=NOW + 60)
+            assert await second.exchange()
+        assert left(other, now=NOW + 60) == 8
+
+
+@needs_redis
+async def test_nothing_is_told_of_a_subject_that_was_forgotten(
+    port: int, tmp_path: Path, redis_on: Any
+) -> None:
+    one, other = Quota(parse_item("10/minute"), "user", max_subjects=1), quota()
+    async with redis_on(tmp_path, port), gateway(port, one) as first, gateway(port, other) as second:
+        take(one, "ann", times=5)
+        take(one, "bob", times=5)
+        assert await first.exchange()
+        take(other, "ann")
+        take(other, "bob")
+        assert await second.exchange()
+        assert (left(other, "ann"), left(other, "bob")) == (9, 4)
+
+
 @needs_redis
 async def test_what_was_counted_while_redis_was_away_is_told_when_it_is_back(
     port: int, tmp_path: Path, redis_on: Any, caplog: pytest.LogCaptureFixture
