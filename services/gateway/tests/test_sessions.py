@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import JSONResponse
+from starlette.types import Receive, Scope, Send
 from todo_auth import IdentityVerifier
 from todo_auth.development import serving
 from todo_auth.testing import Issuer, session_cookie
@@ -46,6 +48,46 @@ async def test_a_browser_with_only_the_cookie_is_served(
     for seen in upstream.seen:
         assert door.verify(seen.all("txn-token")[0], seen.all("x-user-id")[0]).user_id == "ann"
         assert seen.all("cookie") == []
+
+
+async def test_a_session_is_shown_where_the_keys_are_fetched(
+    served: str, issuer: Issuer, make_server: Callable[..., Any], upstream: Any, cookie: str
+) -> None:
+    issuer.base_url = "http://app.test"  # the public address, which is none from here
+    inner = {"better_auth_url": issuer.base_url, "better_auth_jwks_url": f"{served}/api/auth/jwks"}
+    async with make_server(**inner, tasks_url=upstream.url, session_exchange=True) as http:
+        own = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin"}
+        assert (await http.get("/api/tasks", headers=own)).status_code == 200
+    (seen,) = upstream.seen
+    assert seen.all("x-user-id") == ["ann"]
+
+
+async def test_neon_auth_takes_the_place_of_better_auth(
+    issuer: Issuer, make_server: Callable[..., Any], serving: Any, upstream: Any
+) -> None:
+    asked: list[str] = []
+
+    async def neon(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        asked.append(scope["path"])
+        answers = {
+            "/db/auth/.well-known/jwks.json": issuer.jwks(),
+            "/db/auth/token": {"token": issuer.token("bob")},
+        }
+        answer = JSONResponse(answers.get(scope["path"]), 200 if scope["path"] in answers else 404)
+        await answer(scope, receive, send)
+
+    async with serving(neon) as origin:
+        issuer.base_url = origin
+        neon_auth = {"better_auth_url": None, "neon_auth_base_url": f"{origin}/db/auth"}
+        async with make_server(**neon_auth, tasks_url=upstream.url, session_exchange=True) as http:
+            token = {"Authorization": f"Bearer {issuer.token('ann')}"}
+            assert (await http.get("/api/tasks", headers=token)).status_code == 200
+            own = {"Cookie": session_cookie("a session of bob's"), "Sec-Fetch-Site": "same-origin"}
+            assert (await http.get("/api/tasks", headers=own)).status_code == 200
+    assert [seen.all("x-user-id") for seen in upstream.seen] == [["ann"], ["bob"]]
+    assert set(asked) == {"/db/auth/.well-known/jwks.json", "/db/auth/token"}
 
 
 @pytest.mark.parametrize(
