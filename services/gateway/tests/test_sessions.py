@@ -10,8 +10,7 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
-from todo_auth import IdentityVerifier
-from todo_auth.development import serving
+from todo_auth import IdentityVerifier, development
 from todo_auth.testing import Issuer, session_cookie
 
 PAGE = "http://localhost:3000"
@@ -20,7 +19,7 @@ PAGE = "http://localhost:3000"
 @pytest.fixture
 def served(issuer: Issuer) -> Iterator[str]:
     """The issuer on a port."""
-    with serving(issuer) as url:
+    with development.serving(issuer) as url:
         yield url
 
 

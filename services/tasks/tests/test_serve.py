@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from todo_auth.identity import IdentityMinter
+from todo_stack.ports import free_port
 from todo_tasks.migrations import HEAD
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -61,9 +62,7 @@ def serving(environment: dict[str, str]) -> Serving:
 
     @contextmanager
     def run(url: str, **settings: str) -> Iterator[Served]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         own = {"DATABASE_URL": url, "IDENTITY_SECRET": SECRET, "TASKS_PORT": str(port)}
         process = subprocess.Popen(
             [sys.executable, "-m", "todo_tasks", "serve"],

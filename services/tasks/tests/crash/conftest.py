@@ -19,18 +19,12 @@ import psutil
 import pytest
 
 from todo_stack.errors import StackError
+from todo_stack.ports import free_port
 from todo_stack.postgres import Postgres
 from todo_tasks import schema
 from todo_tasks.engine import make_engine
 
 SECRET = secrets.token_urlsafe(32)
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
 
 
 class System:

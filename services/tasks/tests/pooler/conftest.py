@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from todo_stack.ports import free_port
 from todo_tasks.settings import TasksSettings
 
 SECRET = "a-secret-of-the-tests-long-enough-for-HS256"
@@ -48,9 +49,7 @@ class Pooler:
         self._server = urlsplit(server_url)
         self._process: subprocess.Popen[bytes] | None = None
         self.certificate = directory / "pooler.crt"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._configure()
 
     def url(self, url: str, **words: str) -> str:

@@ -5,11 +5,8 @@ Task: T-055 · Spec: plan.md#poolers
 """
 
 import asyncio
-import os
-import re
 import socket
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +26,7 @@ from todo_tasks.tasks import stats
 SettingsOf = Callable[..., TasksSettings]
 Serve = Callable[[TasksSettings], Awaitable[FastAPI]]
 Connect = Callable[..., AsyncClient]
+Command = Callable[..., subprocess.CompletedProcess[str]]
 Execute = Callable[..., list[tuple[object, ...]]]
 
 
@@ -80,24 +78,11 @@ async def test_words_of_the_url_mean_the_same_on_both_ways(
     assert await both_ways(client) == statuses
 
 
-def test_migrations_take_the_direct_url(pooler: Pooler, empty_url: str) -> None:
-    clean = {name: value for name, value in os.environ.items() if not re.match("DATABASE|TASKS|ENV$", name)}
+def test_migrations_take_the_direct_url(pooler: Pooler, command: Command, empty_url: str) -> None:
     through = pooler.url(empty_url)
-    migrated = subprocess.run(
-        [sys.executable, "-m", "todo_tasks", "migrate"],
-        env=clean | {"DATABASE_URL": through, "DATABASE_DIRECT_URL": empty_url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    migrated = command("migrate", DATABASE_URL=through, DATABASE_DIRECT_URL=empty_url)
     assert migrated.returncode == 0, migrated.stderr
-    checked = subprocess.run(
-        [sys.executable, "-m", "todo_tasks", "check"],
-        env=clean | {"DATABASE_URL": through},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    checked = command("check", DATABASE_URL=through)
     assert f"schema is at revision {HEAD}" in checked.stderr
 
 
